@@ -1,0 +1,24 @@
+"""Keys derived from SECRET_KEY, and random tokens that are stored only as their digest."""
+
+import hashlib
+import hmac
+import secrets
+
+from settings import settings
+
+TOKEN_BYTES = 32
+
+
+def derive_key(purpose: str) -> bytes:
+    """32 bytes of their own for each purpose, so that nothing signed for one passes for another."""
+    return hmac.digest(settings.secret_key.encode(), purpose.encode(), hashlib.sha256)
+
+
+def new_token() -> str:
+    """An opaque secret of 256 bits, safe in URLs and headers."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def digest_of(token: str) -> bytes:
+    """What to store of a random token. It has too much entropy to be guessed, so a plain SHA-256 is enough."""
+    return hashlib.sha256(token.encode()).digest()

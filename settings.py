@@ -1,0 +1,129 @@
+"""Every setting, read once from the environment (and `.env` in development); nothing else reads `os.environ`."""
+
+import os
+import secrets
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from dotenv import dotenv_values
+
+TRUE_WORDS = {"1", "true", "yes", "on"}
+FALSE_WORDS = {"0", "false", "no", "off"}
+SHORTEST_SECRET = 32
+
+
+class DocsAccess(StrEnum):
+    """Who may read the API documentation."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed_in"
+    OFF = "off"
+
+
+class LogFormat(StrEnum):
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class SettingsError(ValueError):
+    """A setting has a wrong value; the sentence names the setting."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Names are the environment's in lower case. Lists are comma-separated, booleans strict words."""
+
+    debug: bool = False
+    secret_key: str = ""
+    allowed_hosts: list[str] = msgspec.field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"])
+    cors_allowed_origins: list[str] = msgspec.field(default_factory=list)
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path(".data")
+    database_url: str = ""
+    redis_url: str = ""
+    database_pool_size: int = 10
+    admin_email: str = ""
+    admin_password: str = ""
+    docs_access: DocsAccess = DocsAccess.PUBLIC
+    public_catalog: bool = False
+    staff_can_edit_products: bool = True
+    default_currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
+    max_upload_mb: int = 512
+    upload_retention_days: int = 30
+    import_chunk_rows: int = 10_000
+    import_lease_seconds: int = 20
+    log_level: str = "INFO"
+    log_format: LogFormat = LogFormat.CONSOLE
+    web_concurrency: int = 1
+    worker_concurrency: int = 10
+    import_concurrency: int = 1
+
+    def __repr__(self) -> str:
+        """Nothing: it holds secrets, and would be printed with every traceback."""
+        return "Settings(…)"
+
+
+def load(environment: dict[str, str]) -> Settings:
+    """Turn strings into Settings; raises SettingsError that names the first wrong one."""
+    given = {
+        field.name: _parse(field.name, environment[field.name.upper()], field.type)
+        for field in msgspec.structs.fields(Settings)
+        if environment.get(field.name.upper(), "") != ""
+    }
+    return _with_secret(msgspec.convert(given, Settings))
+
+
+def _parse(name: str, text: str, type_: object) -> object:
+    try:
+        if type_ is bool:
+            return _parse_bool(text)
+        if type_ == list[str]:
+            return [part.strip() for part in text.split(",") if part.strip()]
+        if type_ is Path:
+            return Path(text)
+        return msgspec.convert(text, type_, strict=False)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{name.upper()} has a wrong value: {error}") from None
+
+
+def _parse_bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in TRUE_WORDS | FALSE_WORDS:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return word in TRUE_WORDS
+
+
+def _with_secret(settings: Settings) -> Settings:
+    """In development the secret is made once per data directory; elsewhere it must be given."""
+    if settings.debug and not settings.secret_key:
+        return msgspec.structs.replace(settings, secret_key=_development_secret(settings.data_dir))
+    if len(settings.secret_key) < SHORTEST_SECRET:
+        raise SettingsError(f"SECRET_KEY must be set to {SHORTEST_SECRET} characters or more (or set DEBUG=true)")
+    return settings
+
+
+def _development_secret(data_dir: Path) -> str:
+    path = data_dir / "secret-key"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    secret = secrets.token_urlsafe(48)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret)
+    return secret
+
+
+def _from_environment() -> Settings:
+    dotenv = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    try:
+        return load({**dotenv, **os.environ})
+    except SettingsError as error:
+        sys.exit(f"stockroom: {error}")
+
+
+settings = _from_environment()
