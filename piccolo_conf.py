@@ -1,0 +1,161 @@
+"""The database: engine, Piccolo apps in dependency order, `transaction()` and plain SQL that joins it."""
+
+import contextlib
+import io
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeAlias, cast
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from piccolo.apps.migrations.commands.forwards import run_forwards
+from piccolo.conf.apps import AppRegistry
+from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
+
+from lib import actor, embedded
+from settings import settings
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+DATABASE_URL = settings.database_url or embedded.database_url(settings.data_dir)
+
+# Compiling a plan costs more than our longest statement saves.
+SESSION = {"application_name": "stockroom", "timezone": "UTC", "jit": "off"}
+
+
+class Engine(PostgresEngine):
+    """Connects when it is asked something, not when it is imported."""
+
+    async def check_version(self) -> None:
+        """`litestar doctor` tells the version."""
+
+
+DB = Engine(config={"dsn": DATABASE_URL, "server_settings": SESSION})
+
+APP_REGISTRY = AppRegistry(
+    apps=[
+        "domains.accounts.piccolo_app",
+        "domains.events.piccolo_app",
+        "domains.catalog.piccolo_app",
+        "domains.imports.piccolo_app",
+    ]
+)
+
+MIGRATION_LOCK = 5_207_012
+
+TELL_WHO_ACTS = """
+    SELECT set_config('stockroom.actor_id', $1, true), set_config('stockroom.actor', $2, true),
+           set_config('stockroom.source', $3, true), set_config('stockroom.reference', $4, true),
+           set_config('stockroom.bulk', $5, true)
+"""
+
+
+@contextlib.asynccontextmanager
+async def pool(size: int = settings.database_pool_size) -> AsyncIterator[None]:
+    """Without an open pool Piccolo opens a connection for every query, in silence."""
+    await DB.start_connection_pool(min_size=1, max_size=size, reset=_keep_session, command_timeout=60)
+    try:
+        yield
+    finally:
+        await DB.close_connection_pool()
+
+
+async def _keep_session(_connection: object) -> None:
+    """No session state outlives a transaction here, so resetting a connection would only cost a round trip."""
+
+
+@contextlib.asynccontextmanager
+async def transaction() -> AsyncIterator[Connection]:
+    """Open a transaction, or join the one that is open; the outermost tells PostgreSQL who acts.
+
+    Piccolo's own leaves its task unusable when the connection dies inside it: rolling back raises, and the dead
+    transaction stays current. Here the connection goes back and the variable is reset whatever was raised.
+    """
+    if (joined := _current()) is not None:
+        yield joined
+        return
+    connection = await _acquire()
+    opened = PostgresTransaction(engine=DB)
+    opened.connection = connection
+    token = None
+    try:
+        async with connection.transaction():
+            opened.transaction = None
+            token = DB.current_transaction.set(opened)
+            await tell_who_acts(connection)
+            yield connection
+    finally:
+        if token is not None:
+            DB.current_transaction.reset(token)
+        await _release(connection)
+
+
+async def tell_who_acts(connection: Connection) -> None:
+    who = actor.current()
+    user_id = "" if who.user_id is None else str(who.user_id)
+    await connection.fetchrow(TELL_WHO_ACTS, user_id, who.name, who.source, who.reference, "on" if who.bulk else "")
+
+
+@contextlib.asynccontextmanager
+async def connected() -> AsyncIterator[Connection]:
+    """The connection of the open transaction, or one from the pool."""
+    if (joined := _current()) is not None:
+        yield joined
+        return
+    connection = await _acquire()
+    try:
+        yield connection
+    finally:
+        await _release(connection)
+
+
+async def fetch(sql: str, *values: object) -> Sequence[asyncpg.Record]:
+    """Rows of one statement, inside the open transaction when there is one."""
+    async with connected() as connection:
+        return await connection.fetch(sql, *values)
+
+
+async def fetch_row(sql: str, *values: object) -> asyncpg.Record | None:
+    async with connected() as connection:
+        return await connection.fetchrow(sql, *values)
+
+
+async def fetch_value(sql: str, *values: object) -> Any:
+    async with connected() as connection:
+        return await connection.fetchval(sql, *values)
+
+
+async def execute(sql: str, *values: object) -> str:
+    """Run one statement and return its command tag ("UPDATE 3")."""
+    async with connected() as connection:
+        return await connection.execute(sql, *values)
+
+
+async def migrate() -> None:
+    """Bring the tables up to date. Several may ask at once: one works, the others wait for it."""
+    lock = await asyncpg.connect(**DB.config)
+    try:
+        await lock.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        with contextlib.redirect_stdout(io.StringIO()):
+            await run_forwards(app_name="all")
+    finally:
+        await lock.close()
+
+
+def _current() -> "Connection | None":
+    opened = DB.current_transaction.get()
+    return None if opened is None else opened.connection
+
+
+async def _acquire() -> Connection:
+    if DB.pool is None:
+        return cast("Connection", await asyncpg.connect(**DB.config))
+    return cast("Connection", await DB.pool.acquire())
+
+
+async def _release(connection: Connection) -> None:
+    """Give the connection back; one that died inside must not hide the error that told of it."""
+    with contextlib.suppress(asyncpg.InterfaceError, OSError):
+        if isinstance(connection, PoolConnectionProxy) and DB.pool is not None:
+            await DB.pool.release(connection)
+        else:
+            await connection.close()
