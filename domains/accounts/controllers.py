@@ -1,0 +1,49 @@
+"""Signing in and out over HTTP."""
+
+from litestar import Controller, get, post
+from litestar.datastructures import ResponseHeader
+from litestar.params import JSONBody
+from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
+
+from domains.accounts import auth, sessions
+from domains.accounts.auth import IGNORES_TOKEN, CallerRequest, public
+from domains.accounts.schemas import CredentialsIn, Device, RefreshIn, SignOutIn, TokenIn, TokensOut, ValidOut, WhoOut
+from lib import clock
+
+
+class SignInController(Controller):
+    path = "/auth"
+    tags = ("accounts",)
+    guards = (public,)
+    response_headers = (ResponseHeader(name="Cache-Control", value="no-store"),)
+
+    @post("/jwt/create", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True})
+    async def create(self, data: JSONBody[CredentialsIn], request: CallerRequest) -> TokensOut:
+        return await sessions.sign_in(data.identifier, data.password, _device(request))
+
+    @post("/jwt/refresh", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True})
+    async def refresh(self, data: JSONBody[RefreshIn]) -> TokensOut:
+        return await sessions.refresh_session(data.refresh)
+
+    @post("/jwt/verify", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True})
+    async def verify(self, data: JSONBody[TokenIn]) -> ValidOut:
+        known = await auth.recognise(data.token)
+        return ValidOut(expires_in=known.expires - int(clock.now().timestamp()))
+
+    @post("/logout", status_code=HTTP_204_NO_CONTENT, opt={IGNORES_TOKEN: True})
+    async def sign_out(self, request: CallerRequest, data: JSONBody[SignOutIn | None] = None) -> None:
+        wish = data or SignOutIn()
+        await sessions.sign_out(request.user, wish.refresh, everywhere=wish.everywhere)
+
+    @get("/check")
+    async def check(self, request: CallerRequest) -> WhoOut:
+        caller = request.user
+        if caller.user_id is None:
+            return WhoOut(authenticated=False)
+        return WhoOut(True, caller.user_id, caller.username, caller.role, sorted(caller.scopes))
+
+
+def _device(request: CallerRequest) -> Device:
+    return Device(
+        user_agent=request.headers.get("user-agent", ""), ip=request.client.host if request.client is not None else ""
+    )

@@ -1,0 +1,166 @@
+import asyncio
+import time
+
+import httpx
+import pytest
+
+from domains.accounts import revocations, sessions, users
+from domains.accounts.schemas import TokensOut
+from domains.accounts.tables import Role
+from lib.errors import NotFound
+from piccolo_conf import execute, fetch_value
+from tests.conftest import make_client, make_user
+
+
+@pytest.fixture
+async def user_id(database: None) -> int:
+    return await make_user(Role.STAFF, "stan")
+
+
+@pytest.fixture
+async def started(user_id: int) -> TokensOut:
+    return await sessions.start_session(user_id)
+
+
+def bearer(tokens: TokensOut) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens.access}"}
+
+
+async def check(tokens: TokensOut) -> int:
+    async with make_client() as client:
+        return (await client.get("/auth/check/", headers=bearer(tokens))).status_code
+
+
+async def test_signing_out_ends_both_tokens_at_once(client: httpx.AsyncClient, started: TokensOut) -> None:
+    answer = await client.post("/auth/logout/", headers=bearer(started))
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert await check(started) == 401
+    refreshed = await client.post("/auth/jwt/refresh/", json={"refresh": started.refresh})
+    assert refreshed.status_code == 401
+
+
+async def test_signing_out_leaves_other_devices_signed_in(
+    client: httpx.AsyncClient, user_id: int, started: TokensOut
+) -> None:
+    elsewhere = await sessions.start_session(user_id)
+    await client.post("/auth/logout/", headers=bearer(started), json={})
+    assert await check(elsewhere) == 200
+
+
+async def test_signing_out_everywhere_ends_every_session(
+    client: httpx.AsyncClient, user_id: int, started: TokensOut
+) -> None:
+    elsewhere, other = (
+        await sessions.start_session(user_id),
+        await sessions.start_session(await make_user(Role.ADMIN, "ada")),
+    )
+    answer = await client.post("/auth/logout/", headers=bearer(started), json={"everywhere": True})
+    assert answer.status_code == 204
+    assert [await check(tokens) for tokens in (started, elsewhere, other)] == [401, 401, 200]
+
+
+async def test_a_refresh_token_is_enough_to_sign_out(client: httpx.AsyncClient, started: TokensOut) -> None:
+    client.headers["Authorization"] = "Bearer expired"
+    answer = await client.post("/auth/logout/", json={"refresh": started.refresh})
+    assert answer.status_code == 204
+    assert await check(started) == 401
+
+
+async def test_a_refresh_token_is_enough_to_sign_out_everywhere(
+    client: httpx.AsyncClient, user_id: int, started: TokensOut
+) -> None:
+    elsewhere = await sessions.start_session(user_id)
+    await client.post("/auth/logout/", json={"refresh": started.refresh, "everywhere": True})
+    assert await check(elsewhere) == 401
+
+
+@pytest.mark.parametrize("body", [None, {}, {"everywhere": True}, {"refresh": "unknown"}, {"refresh": "\u0661"}])
+async def test_somebody_unknown_cannot_sign_out(client: httpx.AsyncClient, body: dict[str, object] | None) -> None:
+    assert (await client.post("/auth/logout/", json=body)).status_code == 401
+
+
+async def test_an_unknown_refresh_token_does_not_stop_a_sign_out(client: httpx.AsyncClient, started: TokensOut) -> None:
+    answer = await client.post("/auth/logout/", headers=bearer(started), json={"refresh": "\u0661"})
+    assert answer.status_code == 204
+    assert await check(started) == 401
+
+
+async def test_signing_out_twice_is_a_401(client: httpx.AsyncClient, started: TokensOut) -> None:
+    await client.post("/auth/logout/", headers=bearer(started))
+    assert (await client.post("/auth/logout/", headers=bearer(started))).status_code == 401
+
+
+async def test_a_session_ended_by_another_process_ends_here_within_a_second(started: TokensOut) -> None:
+    assert await check(started) == 200
+    begun = time.monotonic()
+    await execute("UPDATE user_session SET revoked_at = now()")
+    while await check(started) == 200:
+        assert time.monotonic() - begun <= 1
+        await asyncio.sleep(0.02)
+
+
+async def test_a_stale_copy_asks_the_database(started: TokensOut, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = revocations.Copy()
+    monkeypatch.setattr(copy, "replace", lambda *_: None)
+    monkeypatch.setattr(revocations, "copy", copy)
+    assert not copy.is_fresh()
+    assert await check(started) == 200
+    await execute("UPDATE user_session SET revoked_at = now()")
+    assert await check(started) == 401
+
+
+async def test_a_copy_under_way_does_not_forget_what_ended_here() -> None:
+    copy, asked_at = revocations.Copy(), time.monotonic()
+    copy.add(["ended here"])
+    copy.replace(["ended elsewhere"], asked_at)
+    assert copy.families == {"ended here", "ended elsewhere"}
+    copy.replace(["ended elsewhere"], time.monotonic() + revocations.STALE_AFTER_SECONDS + 1)
+    assert copy.families == {"ended elsewhere"}
+
+
+async def test_the_watch_outlives_a_database_that_does_not_answer(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    async def refuse() -> None:
+        asked.append(True)
+        if len(asked) in {2, 3}:
+            raise OSError("gone")
+
+    monkeypatch.setattr(revocations, "SECONDS_BETWEEN_COPIES", 0.01)
+    monkeypatch.setattr(revocations, "renew_copy", refuse)
+    async with revocations.watched():
+        await asyncio.sleep(0.2)
+    assert len(asked) > 4
+
+
+async def test_a_deactivated_user_is_out_at_once(user_id: int, started: TokensOut) -> None:
+    await users.deactivate(user_id)
+    assert await check(started) == 401
+    with pytest.raises(sessions.WrongCredentials):
+        await sessions.start_session(user_id)
+
+
+async def test_a_changed_role_ends_the_sessions_that_tell_of_the_old_one(user_id: int, started: TokensOut) -> None:
+    await users.change_role(user_id, Role.ADMIN)
+    assert await check(started) == 401
+    assert await fetch_value("SELECT admin FROM users WHERE id = $1", user_id)
+
+
+async def test_sessions_of_nobody_cannot_be_ended(database: None) -> None:
+    for verb in (sessions.end_sessions(12345), users.deactivate(12345), users.change_role(12345, Role.STAFF)):
+        with pytest.raises(NotFound):
+            await verb
+
+
+async def test_verify_tells_whether_a_token_is_good(client: httpx.AsyncClient, started: TokensOut) -> None:
+    answer = await client.post("/auth/jwt/verify/", json={"token": started.access})
+    assert answer.status_code == 200
+    assert answer.json()["valid"] is True
+    assert 890 <= answer.json()["expires_in"] <= 900
+
+
+async def test_verify_refuses_the_token_of_an_ended_session(client: httpx.AsyncClient, started: TokensOut) -> None:
+    await client.post("/auth/logout/", headers=bearer(started))
+    assert (await client.post("/auth/jwt/verify/", json={"token": started.access})).status_code == 401
