@@ -1,0 +1,76 @@
+"""The second pass: rows by the chunk, ready to be staged, each key once."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from domains.imports.errors import RowError
+from domains.imports.rows import Batch, Values
+from domains.imports.survey import Survey
+
+
+class Row(msgspec.Struct):
+    number: int
+    values: Values
+    cells: list[str]
+
+
+class Chunk(msgspec.Struct):
+    """What one transaction imports, up to row number `last`. `duplicates` are rows that a later row overwrites."""
+
+    rows: list[Row]
+    errors: list[RowError]
+    duplicates: list[int]
+    last: int
+
+    def halves(self) -> "tuple[Chunk, Chunk]":
+        """The same as two chunks, the first as far as the middle row."""
+        middle = self.rows[len(self.rows) // 2 - 1].number
+        return self._part(0, middle), self._part(middle, self.last)
+
+    def _part(self, after: int, last: int) -> "Chunk":
+        return Chunk(
+            [row for row in self.rows if after < row.number <= last],
+            [error for error in self.errors if after < error.row_number <= last],
+            [number for number in self.duplicates if after < number <= last],
+            last,
+        )
+
+
+def make_chunks(batches: Iterable[Batch], survey: Survey, *, after: int, size: int) -> Iterator[Chunk]:
+    """Chunks of about `size` rows that follow row number `after`, in the order of the file."""
+    chunk = Chunk([], [], [], after)
+    for batch in batches:
+        if batch.last <= after:
+            continue
+        _add(chunk, batch, survey, after)
+        if len(chunk.rows) + len(chunk.errors) + len(chunk.duplicates) >= size:
+            yield _combined(chunk)
+            chunk = Chunk([], [], [], batch.last)
+    if chunk.last > after and (chunk.rows or chunk.errors or chunk.duplicates):
+        yield _combined(chunk)
+
+
+def _add(chunk: Chunk, batch: Batch, survey: Survey, after: int) -> None:
+    for number, values, cells in zip(batch.numbers, batch.rows, batch.originals, strict=True):
+        if number <= after:
+            continue
+        if survey.is_superseded(number):
+            chunk.duplicates.append(number)
+        else:
+            chunk.rows.append(Row(number, values, cells))
+    chunk.errors += [error for error in batch.errors if error.row_number > after]
+    chunk.last = batch.last
+
+
+def _combined(chunk: Chunk) -> Chunk:
+    """Rows of one SKU become one: cell by cell the later wins, and its empty cells keep what the earlier said."""
+    by_key: dict[str, Row] = {}
+    for row in chunk.rows:
+        key = (row.values[0] or "").lower()
+        if earlier := by_key.pop(key, None):
+            row.values = [old if new is None else new for old, new in zip(earlier.values, row.values, strict=True)]
+            chunk.duplicates.append(earlier.number)
+        by_key[key] = row
+    chunk.rows = list(by_key.values())
+    return chunk

@@ -1,0 +1,160 @@
+"""Imports over HTTP: upload, progress, rejected rows, cancel and retry."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath
+from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
+
+from domains.accounts.auth import CallerRequest, requires
+from domains.accounts.idempotency import Answer, answer, fingerprint_of, once
+from domains.accounts.scopes import Scope
+from domains.imports import listing, services
+from domains.imports.jobs import run_import
+from domains.imports.schemas import AcceptedOut, JobDetailOut, JobOut, NewImport
+from domains.imports.tables import Policy
+from domains.imports.upload import Upload, receive
+from domains.imports.watching import watch
+from lib import files
+from lib.csv_safety import escape_formula
+from lib.errors import field_error
+from lib.http import NO_COUNT, Page, Paging, Style, Total, here, make_page, provide_paging
+from settings import settings
+
+UPLOAD_LIMIT = settings.max_upload_mb << 20
+FORM_OVERHEAD = 1 << 20
+FIELDS = {"format", "policy", "location", "mapping"}
+
+
+class UploadController(Controller):
+    path = "/api/upload"
+    tags = ("Imports",)
+
+    @post(
+        status_code=202,
+        guards=[requires(Scope.IMPORTS_WRITE)],
+        request_max_body_size=UPLOAD_LIMIT + FORM_OVERHEAD,
+        summary="Upload a catalogue file",
+    )
+    async def upload(self, request: CallerRequest) -> Response[AcceptedOut]:
+        """Multipart: `file`, and `policy` (upsert, create_only, update_only), `location` (a code: quantities are that
+        location's), `mapping` (JSON: header → column, "" leaves a column out). Honours `Idempotency-Key`."""
+        content_type, options = request.content_type
+        upload = await receive(request.stream(), content_type, options, UPLOAD_LIMIT)
+        accepted = await _accept(upload, request)
+        return Response(msgspec.json.decode(accepted.body, type=AcceptedOut), status_code=accepted.status)
+
+
+async def _accept(upload: Upload, request: CallerRequest) -> Answer:
+    """Ask for the import, once for each idempotency key; a file that no import keeps goes away again."""
+    made: list[UUID] = []
+
+    async def act() -> Answer:
+        import_id, is_new = await services.create_import(await _read_fields(upload, request.user.user_id))
+        if is_new:
+            made.append(import_id)
+        message = "The import was accepted." if is_new else "These bytes are being imported already."
+        return answer(202, AcceptedOut(import_id, message))
+
+    fingerprint = fingerprint_of("upload", upload.file.digest, msgspec.json.encode(sorted(upload.fields.items())))
+    try:
+        done = await once(request.headers.get("idempotency-key"), request.user.user_id or 0, fingerprint, act)
+    finally:
+        if not made:
+            files.remove(upload.file.key)
+    if made:
+        await run_import.later(import_id=made[0])
+    return done
+
+
+async def _read_fields(upload: Upload, user_id: int | None) -> NewImport:
+    if unknown := upload.fields.keys() - FIELDS:
+        raise field_error(min(unknown), f"is not known; the fields are file, {', '.join(sorted(FIELDS))}")
+    if upload.fields.get("format", "csv") != "csv":
+        raise field_error("format", "must be csv")
+    location = upload.fields.get("location")
+    return NewImport(
+        file=upload.file,
+        filename=upload.filename,
+        policy=_read_policy(upload.fields.get("policy", Policy.UPSERT)),
+        location_id=await services.find_location(location) if location else None,
+        mapping=services.read_mapping(upload.fields.get("mapping", "{}")),
+        requested_by=user_id,
+    )
+
+
+def _read_policy(text: str) -> Policy:
+    try:
+        return Policy(text)
+    except ValueError:
+        raise field_error("policy", f"must be one of {', '.join(Policy)}") from None
+
+
+class JobController(Controller):
+    path = "/api/jobs"
+    tags = ("Imports",)
+    guards = (requires(Scope.IMPORTS_WRITE),)
+
+    @get(summary="Imports, newest first", dependencies={"paging": Provide(provide_paging, sync_to_thread=False)})
+    async def list_jobs(self, paging: NamedDependency[Paging], request: CallerRequest) -> Page[JobOut]:
+        """By page or offset; there is no cursor here."""
+        if paging.style is Style.CURSOR:
+            raise field_error("after", "is not offered here: use page or offset")
+        jobs = await listing.list_imports(limit=paging.limit + 1, offset=paging.offset)
+        total = Total(await listing.count_imports(), is_exact=True) if paging.wants_count else NO_COUNT
+        more = "more" if len(jobs) > paging.limit else None
+        return make_page(jobs[: paging.limit], paging, total, here(request), more)
+
+    @get("/{job_id:uuid}", summary="One import with its first hundred errors")
+    async def show(self, job_id: FromPath[UUID]) -> JobDetailOut:
+        return await listing.get_import_with_errors(job_id)
+
+    @get("/{job_id:uuid}/events", summary="Live progress as Server-Sent Events")
+    async def events(self, job_id: FromPath[UUID], request: CallerRequest) -> Response[None] | ServerSentEvent:
+        """The present state first, then progress until a final one. Who has seen that already gets 204."""
+        job = await listing.get_import(job_id)
+        if job.is_final and request.headers.get("last-event-id") == job.state:
+            return Response(None, status_code=204)
+        return ServerSentEvent(_messages(job_id), headers={"X-Accel-Buffering": "no"})
+
+    @get("/{job_id:uuid}/errors.csv", summary="Rejected rows, ready to mend and upload again", media_type="text/csv")
+    async def errors(self, job_id: FromPath[UUID]) -> Stream:
+        job = await listing.get_import(job_id)
+        header = await listing.get_header(job_id)
+        disposition = f'attachment; filename="errors-{job.job_id}.csv"'
+        return Stream(_error_lines(job_id, header), media_type="text/csv", headers={"Content-Disposition": disposition})
+
+    @post("/{job_id:uuid}/cancellation", status_code=200, summary="Stop an import at its next chunk")
+    async def cancel(self, job_id: FromPath[UUID]) -> JobOut:
+        return await services.cancel_import(job_id)
+
+    @post("/{job_id:uuid}/retry", status_code=202, summary="Run an import again from where it stopped")
+    async def retry(self, job_id: FromPath[UUID]) -> JobOut:
+        job = await services.retry_import(job_id)
+        await run_import.later(import_id=job_id)
+        return job
+
+
+async def _messages(job_id: UUID) -> AsyncIterator[ServerSentEventMessage]:
+    async for job in watch(job_id):
+        event = "end" if job.is_final else "progress"
+        yield ServerSentEventMessage(data=msgspec.json.encode(job).decode(), event=event, id=job.state, retry=1000)
+
+
+async def _error_lines(job_id: UUID, header: list[str]) -> AsyncIterator[str]:
+    """A row keeps its cells and its place for them, also when it has too few or too many."""
+    yield _line([*header, "_error"])
+    async for cells, message in listing.all_error_cells(job_id):
+        padded = [*cells, *[""] * (len(header) - len(cells))]
+        yield _line([*padded[: len(header)], message, *padded[len(header) :]])
+
+
+def _line(cells: list[str]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow([escape_formula(cell) for cell in cells])
+    return text.getvalue()

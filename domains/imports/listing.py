@@ -1,0 +1,136 @@
+"""Imports and their rejected rows, as they are read."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from domains.imports.schemas import JobDetailOut, JobOut, RowErrorOut
+from domains.imports.tables import Phase, Status
+from lib import clock
+from lib.errors import NotFound
+from piccolo_conf import fetch, fetch_row, fetch_value
+
+ERRORS_SHOWN = 100
+ERRORS_AT_ONCE = 1000
+
+JOB = """
+    SELECT j.id, j.filename, j.format, j.source, j.policy, l.code, j.status, j.phase, j.total_rows, j.processed_rows,
+           j.error_count, j.created, j.updated, j.unchanged, j.skipped, j.duplicates, j.warnings, j.encoding,
+           j.failure_reason, j.failure_detail, j.file_bytes, j.attempt, u.username, j.created_at, j.started_at,
+           j.completed_at
+    FROM import_job j LEFT JOIN location l ON l.id = j.location LEFT JOIN users u ON u.id = j.requested_by
+"""
+
+
+class ImportNotFound(NotFound):
+    """There is no such import."""
+
+
+async def get_import(import_id: UUID) -> JobOut:
+    row = await fetch_row(f"{JOB} WHERE j.id = $1", import_id)
+    if row is None:
+        raise ImportNotFound
+    return _shape(row)
+
+
+async def get_import_with_errors(import_id: UUID) -> JobDetailOut:
+    job = await get_import(import_id)
+    errors = await list_errors(import_id, limit=ERRORS_SHOWN)
+    return JobDetailOut(**msgspec.structs.asdict(job), errors=errors)
+
+
+async def list_imports(*, limit: int, offset: int) -> list[JobOut]:
+    """Newest first, by import_job_created."""
+    rows = await fetch(f"{JOB} ORDER BY j.created_at DESC, j.id LIMIT $1 OFFSET $2", limit, offset)
+    return [_shape(row) for row in rows]
+
+
+async def count_imports() -> int:
+    return int(await fetch_value("SELECT count(*) FROM import_job"))
+
+
+async def list_errors(import_id: UUID, *, after: int = 0, limit: int = ERRORS_AT_ONCE) -> list[RowErrorOut]:
+    rows = await fetch(
+        "SELECT row_number, sku, field, message, row FROM import_row_error "
+        "WHERE job = $1 AND row_number > $2 ORDER BY row_number LIMIT $3",
+        import_id,
+        after,
+        limit,
+    )
+    header = await get_header(import_id) if rows else []
+    return [
+        RowErrorOut(row["row_number"], row["sku"], row["field"], row["message"], _by_header(header, row["row"]))
+        for row in rows
+    ]
+
+
+async def get_header(import_id: UUID) -> list[str]:
+    text = await fetch_value("SELECT header FROM import_job WHERE id = $1", import_id)
+    return msgspec.json.decode(text, type=list[str])
+
+
+async def all_error_cells(import_id: UUID) -> AsyncIterator[tuple[list[str], str]]:
+    """Every kept error as its original cells and its sentence, a thousand rows at a time."""
+    after = 0
+    while rows := await fetch(
+        "SELECT row_number, message, row FROM import_row_error "
+        "WHERE job = $1 AND row_number > $2 ORDER BY row_number LIMIT $3",
+        import_id,
+        after,
+        ERRORS_AT_ONCE,
+    ):
+        for row in rows:
+            yield msgspec.json.decode(row["row"], type=list[str]), f"row {row['row_number']}: {row['message']}"
+        after = rows[-1]["row_number"]
+
+
+def _by_header(header: Sequence[str], cells: str) -> dict[str, str]:
+    """Cells beyond the header are named by their place."""
+    values = msgspec.json.decode(cells, type=list[str])
+    names = [*header, *(f"column {place + 1}" for place in range(len(header), len(values)))]
+    return dict(zip(names, values, strict=False))
+
+
+def _shape(row: asyncpg.Record) -> JobOut:
+    status = Status(row["status"])
+    processed, total = row["processed_rows"], row["total_rows"]
+    return JobOut(
+        job_id=row["id"],
+        filename=row["filename"],
+        format=row["format"],
+        source=row["source"],
+        policy=row["policy"],
+        location=row["code"],
+        status=status,
+        phase=Phase(row["phase"]),
+        total_rows=total,
+        processed_rows=processed,
+        success_count=processed - row["error_count"] - row["skipped"],
+        error_count=row["error_count"],
+        created=row["created"],
+        updated=row["updated"],
+        unchanged=row["unchanged"],
+        skipped=row["skipped"],
+        duplicates=row["duplicates"],
+        progress=100 if status is Status.COMPLETED else 100 * processed // total if total else 0,
+        rows_per_second=_rate(row),
+        warnings=msgspec.json.decode(row["warnings"], type=list[str]),
+        encoding=row["encoding"],
+        failure_reason=row["failure_reason"],
+        failure_detail=row["failure_detail"],
+        file_bytes=row["file_bytes"],
+        attempt=row["attempt"],
+        requested_by=row["username"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
+    )
+
+
+def _rate(row: asyncpg.Record) -> float:
+    if row["started_at"] is None:
+        return 0.0
+    seconds = ((row["completed_at"] or clock.now()) - row["started_at"]).total_seconds()
+    return round(row["processed_rows"] / seconds, 1) if seconds > 0 else 0.0

@@ -1,0 +1,118 @@
+"""Health over HTTP: whether this process lives, and whether it can serve."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Literal, TypeAlias
+
+import asyncpg
+import msgspec
+from litestar import Controller, Response, get
+from litestar.openapi import ResponseSpec
+from redis.exceptions import RedisError
+from saq.utils import now
+
+from domains.accounts.auth import public
+from piccolo_conf import fetch_value
+from queues.job import QUEUES
+
+LONGEST_PROBE_SECONDS = 1
+LONGEST_WAIT_SECONDS = 600
+
+# Relies on import_job_unfinished.
+OLDEST_IMPORT = "SELECT extract(epoch FROM now() - min(created_at))::float8 FROM import_job WHERE status = 'pending'"
+
+Verdict: TypeAlias = tuple[bool, str]
+
+
+class Check(msgspec.Struct, frozen=True):
+    ok: bool
+    detail: str
+    milliseconds: float
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    status: Literal["ready", "degraded", "unavailable"]
+    checks: dict[str, Check]
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    status: Literal["live"] = "live"
+
+
+class HealthController(Controller):
+    path = "/health"
+    tags = ("health",)
+    guards = (public,)
+
+    @get("/live", sync_to_thread=False)
+    def live(self) -> Liveness:
+        """Asks nobody: a database that is down is no reason to restart this process."""
+        return Liveness()
+
+    @get("/ready", responses={503: ResponseSpec(Readiness, description="Requests cannot be served.")})
+    async def ready(self) -> Response[Readiness]:
+        """Probes PostgreSQL, Redis, the workers and the oldest waiting import."""
+        checks = await check_all()
+        status = verdict(checks)
+        code = HTTPStatus.SERVICE_UNAVAILABLE if status == "unavailable" else HTTPStatus.OK
+        return Response(Readiness(status, checks), status_code=code, headers={"cache-control": "no-store"})
+
+
+def verdict(checks: dict[str, Check]) -> Literal["ready", "degraded", "unavailable"]:
+    # Without a worker, or with a long queue, requests are still served and imports wait in their rows: taking this
+    # process out of the load balancer would help nobody.
+    if not (checks["postgresql"].ok and checks["redis"].ok):
+        return "unavailable"
+    return "ready" if all(check.ok for check in checks.values()) else "degraded"
+
+
+async def check_all() -> dict[str, Check]:
+    checks = await asyncio.gather(*(measure(probe) for probe in PROBES.values()))
+    return dict(zip(PROBES, checks, strict=True))
+
+
+async def measure(probe: Callable[[], Awaitable[Verdict]]) -> Check:
+    """Never raises. An error is told by its kind alone: its text may hold addresses and names."""
+    started = time.perf_counter()
+    try:
+        async with asyncio.timeout(LONGEST_PROBE_SECONDS):
+            ok, detail = await probe()
+    except TimeoutError:
+        ok, detail = False, f"no answer within {LONGEST_PROBE_SECONDS} s"
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, OSError) as error:
+        ok, detail = False, type(error).__name__
+    return Check(ok, detail, round((time.perf_counter() - started) * 1000, 1))
+
+
+async def probe_postgresql() -> Verdict:
+    await fetch_value("SELECT 1")
+    return True, "answers"
+
+
+async def probe_redis() -> Verdict:
+    await QUEUES["default"].redis.ping()
+    return True, "answers"
+
+
+async def probe_workers() -> Verdict:
+    """SAQ's workers each keep a line here that expires a minute after they stop."""
+    queue = QUEUES["default"]
+    count = await queue.redis.zcount(queue.namespace("stats"), now(), "+inf")
+    return count > 0, f"{count} running"
+
+
+async def probe_imports() -> Verdict:
+    age = await fetch_value(OLDEST_IMPORT)
+    if age is None:
+        return True, "none waits"
+    return age <= LONGEST_WAIT_SECONDS, f"the oldest waits {age:.0f} s"
+
+
+PROBES = {
+    "postgresql": probe_postgresql,
+    "redis": probe_redis,
+    "workers": probe_workers,
+    "imports": probe_imports,
+}

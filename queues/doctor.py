@@ -1,0 +1,58 @@
+"""Is everything as it should be: servers, tables, worker, and the laws of stock."""
+
+import msgspec
+from redis.exceptions import RedisError
+
+from domains.catalog.proof import find_differences
+from piccolo_conf import APP_REGISTRY, fetch, fetch_value
+from queues.job import QUEUES
+
+OLDEST_POSTGRES = 150_000
+
+
+class Finding(msgspec.Struct):
+    name: str
+    ok: bool
+    detail: str
+
+
+async def examine() -> list[Finding]:
+    """Every finding, good and bad. Needs PostgreSQL; raises what asyncpg raises without it."""
+    return [await _postgres(), await _migrations(), await _redis(), await _imports(), await _stock()]
+
+
+async def _postgres() -> Finding:
+    number = int(await fetch_value("SHOW server_version_num"))
+    version = await fetch_value("SHOW server_version")
+    return Finding("PostgreSQL", number >= OLDEST_POSTGRES, f"version {version}")
+
+
+async def _migrations() -> Finding:
+    """Each app of the registry has its migrations run."""
+    done = {row["app_name"] for row in await fetch("SELECT DISTINCT app_name FROM migration")}
+    missing = [app.app_name for app in APP_REGISTRY.app_configs.values() if app.app_name not in done]
+    return Finding("Migrations", not missing, f"missing: {', '.join(missing)}" if missing else "up to date")
+
+
+async def _redis() -> Finding:
+    try:
+        await QUEUES["default"].redis.ping()
+        workers = len((await QUEUES["imports"].info())["workers"])
+    except (RedisError, OSError) as error:
+        return Finding("Redis", ok=False, detail=type(error).__name__)
+    return Finding("Redis", ok=True, detail=f"answers; {workers} worker{'' if workers == 1 else 's'}")
+
+
+async def _imports() -> Finding:
+    stuck = await fetch_value(
+        "SELECT count(*) FROM import_job WHERE status = 'importing' AND lease_until < now() - interval '5 minutes'"
+    )
+    return Finding("Imports", stuck == 0, f"{stuck} without a worker for five minutes")
+
+
+async def _stock() -> Finding:
+    differences = await find_differences()
+    if not differences:
+        return Finding("Stock", ok=True, detail="every level is the sum of its movements, every total of its levels")
+    told = ", ".join(f"product {it.product_id}: {it.on_hand} instead of {it.expected}" for it in differences[:5])
+    return Finding("Stock", ok=False, detail=f"{len(differences)} differences ({told})")

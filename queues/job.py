@@ -1,0 +1,102 @@
+"""SAQ queues, and `@job`: a function to call now, or `.later()` by a worker.
+
+Redis is only the bell; rows hold the truth.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, ParamSpec
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+from saq import Job as SaqJob
+from saq.queue.redis import RedisQueue
+from saq.types import Context
+
+from lib import actor, embedded, log
+from settings import settings
+
+logger = log.get("queues.job")
+P = ParamSpec("P")
+
+REDIS_URL = settings.redis_url or embedded.redis_url(settings.data_dir)
+LONGEST_WAIT_SECONDS = 0.2
+# Rings for the same thing within this time are one; a longer memory would outlive a worker that died with the job.
+SAME_RING_SECONDS = 10
+
+
+def connect_redis() -> Redis:
+    """A client that gives up a silent connection and does not spin while Redis is down."""
+    # A unix socket has nothing to keep alive, and redis-py refuses to be told.
+    over_tcp = {} if REDIS_URL.startswith("unix:") else {"socket_keepalive": True}
+    return Redis.from_url(
+        REDIS_URL,
+        **over_tcp,
+        socket_connect_timeout=2,
+        socket_timeout=15,
+        health_check_interval=15,
+        retry=Retry(ExponentialBackoff(cap=2, base=0.1), 5),
+    )
+
+
+def make_queue(name: str) -> RedisQueue:
+    return RedisQueue(connect_redis(), name=name)
+
+
+QUEUES = {name: make_queue(name) for name in ("default", "imports")}
+
+
+class Job(Generic[P]):
+    """One function that a worker knows by name. Called, it runs here; `.later()` rings for a worker."""
+
+    def __init__(self, run: Callable[P, Awaitable[None]], name: str, queue: str, timeout: int, retries: int) -> None:
+        self.run = run
+        self.name = name
+        self.queue = queue
+        self.timeout = timeout
+        self.retries = retries
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        await self.run(*args, **kwargs)
+
+    async def later(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Ring for a worker. Never raises, never waits long: the sweep rings again for what was not heard."""
+        if args:
+            raise TypeError("arguments of a job travel by name")
+        arguments = {name: str(value) for name, value in kwargs.items()}
+        key = ":".join([self.name, *arguments.values(), str(int(time.time() // SAME_RING_SECONDS))])
+        job = SaqJob(self.name, kwargs=arguments, key=key, timeout=self.timeout, retries=self.retries, ttl=60)
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                await QUEUES[self.queue].enqueue(job)
+        except (RedisError, OSError, TimeoutError) as error:
+            logger.warning("not_rung", job=self.name, error=type(error).__name__)
+
+    async def work(self, context: Context, **kwargs: Any) -> None:
+        """What SAQ calls: the function with its job id in every log line, acting as the system."""
+        job = context.get("job")
+        with structlog.contextvars.bound_contextvars(job=self.name, job_key=job.key if job else ""):
+            actor.become(actor.Actor())
+            await self.run(**kwargs)  # type: ignore[call-arg] # They came through Redis by name.
+
+
+def job(
+    name: str, *, timeout: int, retries: int = 5, queue: str = "default"
+) -> Callable[[Callable[P, Awaitable[None]]], Job[P]]:
+    """Name a job, for the list in queues/worker.py. The name is data: never rename without keeping the old one."""
+
+    def register(run: Callable[P, Awaitable[None]]) -> Job[P]:
+        return Job(run, name, queue, timeout, retries)
+
+    return register
+
+
+async def disconnect() -> None:
+    for queue in QUEUES.values():
+        with contextlib.suppress(RedisError, OSError):
+            await queue.disconnect()

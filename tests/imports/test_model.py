@@ -1,0 +1,73 @@
+"""Any file, in chunks of any size, interrupted anywhere: the catalogue is what a plain reading of the rows gives."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domains.imports import work
+from domains.imports.jobs import run_import
+from piccolo_conf import execute, fetch
+from tests.imports.helpers import assert_stock_is_true, make_csv, upload
+
+SKUS = ["a", "A", "b", "B ", "c", "ß", "SS", ""]
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(SKUS),
+        st.sampled_from(["", "Anvil", "Bellows"]),
+        st.sampled_from(["", "1.00", "2.50", "bad"]),
+        st.sampled_from(["", "0", "3", "7", "-1"]),
+    ),
+    max_size=25,
+)
+
+
+@given(rows=ROWS, chunk=st.integers(1, 8), broken_at=st.integers(0, 6))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_an_import_is_its_rows_applied_in_turn(
+    staff: httpx.AsyncClient, rows: list[tuple[str, str, str, str]], chunk: int, broken_at: int
+) -> None:
+    await execute("TRUNCATE product, stock_level, stock_movement, event, import_job, import_row_error")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work, "CHUNK_ROWS", chunk)
+        patch.setattr("domains.imports.rows.BATCH_ROWS", 1)
+        accepted = await upload(staff, make_csv(*rows))
+        patch.setattr(work, "_merge_chunk", _breaking(work._merge_chunk, broken_at))
+        await run_import(import_id=accepted.json()["job_id"])
+        patch.undo()
+    await execute("UPDATE import_job SET status = 'pending' WHERE status <> 'completed'")
+    await run_import(import_id=accepted.json()["job_id"])
+    assert await _catalogue() == _model(rows)
+    await assert_stock_is_true()
+
+
+def _breaking(merge: Callable[..., Any], at: int) -> Callable[..., Any]:
+    calls = []
+
+    async def merge_or_break(*args: object) -> None:
+        calls.append(args)
+        if len(calls) == at:
+            raise ConnectionResetError
+        await merge(*args)
+
+    return merge_or_break
+
+
+async def _catalogue() -> dict[str, tuple[str, str, int]]:
+    rows = await fetch("SELECT lower(sku) AS sku, name, price::text, inventory_quantity FROM product")
+    return {row["sku"]: (row["name"], row["price"], row["inventory_quantity"]) for row in rows}
+
+
+def _model(rows: list[tuple[str, str, str, str]]) -> dict[str, tuple[str, str, int]]:
+    """What the rules of imports say, without chunks, staging or a survey."""
+    known: dict[str, tuple[str, str, int]] = {}
+    for sku, name, price, quantity in rows:
+        key = sku.strip().lower()
+        if not key or price == "bad" or quantity == "-1" or not (name or key in known):
+            continue
+        old = known.get(key, ("", "0.00", 0))
+        known[key] = (name or old[0], price or old[1], int(quantity) if quantity else old[2])
+    return known
