@@ -45,7 +45,8 @@ def _make_worker(queue: str) -> Worker[Context]:
         QUEUES[queue],
         functions=[(job.name, job.work) for job in JOBS if job.queue == queue],
         concurrency=CONCURRENCY[queue],
-        dequeue_timeout=5,
+        # Also the longest time that an idle worker needs to stop.
+        dequeue_timeout=1,
         timers=cast("PartialTimersDict", {"sweep": 10}),
         shutdown_grace_period_s=GRACE_SECONDS,
     )

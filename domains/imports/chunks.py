@@ -14,6 +14,10 @@ class Row(msgspec.Struct):
     values: Values
     cells: list[str]
 
+    @property
+    def key(self) -> str:
+        return (self.values[0] or "").lower()
+
 
 class Chunk(msgspec.Struct):
     """What one transaction imports, up to row number `last`. `duplicates` are rows that a later row overwrites."""
@@ -26,9 +30,9 @@ class Chunk(msgspec.Struct):
     def halves(self) -> "tuple[Chunk, Chunk]":
         """The same as two chunks, the first as far as the middle row."""
         middle = self.rows[len(self.rows) // 2 - 1].number
-        return self._part(0, middle), self._part(middle, self.last)
+        return self.part(0, middle), self.part(middle, self.last)
 
-    def _part(self, after: int, last: int) -> "Chunk":
+    def part(self, after: int, last: int) -> "Chunk":
         return Chunk(
             [row for row in self.rows if after < row.number <= last],
             [error for error in self.errors if after < error.row_number <= last],
@@ -37,18 +41,36 @@ class Chunk(msgspec.Struct):
         )
 
 
-def make_chunks(batches: Iterable[Batch], survey: Survey, *, after: int, size: int) -> Iterator[Chunk]:
-    """Chunks of about `size` rows that follow row number `after`, in the order of the file."""
+def make_chunks(
+    batches: Iterable[Batch], survey: Survey, *, after: int, size: int, name_at: int | None
+) -> Iterator[Chunk]:
+    """Chunks of about `size` rows that follow row number `after`, in the order of the file.
+
+    `name_at` is the place of the name among a row's values, None when the file has no names.
+    """
     chunk = Chunk([], [], [], after)
     for batch in batches:
         if batch.last <= after:
             continue
         _add(chunk, batch, survey, after)
         if len(chunk.rows) + len(chunk.errors) + len(chunk.duplicates) >= size:
-            yield _combined(chunk)
+            yield from _finished(chunk, name_at)
             chunk = Chunk([], [], [], batch.last)
     if chunk.last > after and (chunk.rows or chunk.errors or chunk.duplicates):
-        yield _combined(chunk)
+        yield from _finished(chunk, name_at)
+
+
+def _finished(chunk: Chunk, name_at: int | None) -> Iterator[Chunk]:
+    """Cut where a name follows a row of its SKU without one: whether that row stands depends on the catalogue."""
+    start, nameless = 0, set[str]()
+    for row in chunk.rows if name_at is not None else ():
+        if row.values[name_at] is None:
+            nameless.add(row.key)
+        elif row.key in nameless:
+            yield _combined(chunk.part(start, row.number - 1))
+            start = row.number - 1
+            nameless.clear()
+    yield _combined(chunk.part(start, chunk.last) if start else chunk)
 
 
 def _add(chunk: Chunk, batch: Batch, survey: Survey, after: int) -> None:
@@ -67,10 +89,9 @@ def _combined(chunk: Chunk) -> Chunk:
     """Rows of one SKU become one: cell by cell the later wins, and its empty cells keep what the earlier said."""
     by_key: dict[str, Row] = {}
     for row in chunk.rows:
-        key = (row.values[0] or "").lower()
-        if earlier := by_key.pop(key, None):
+        if earlier := by_key.pop(row.key, None):
             row.values = [old if new is None else new for old, new in zip(earlier.values, row.values, strict=True)]
             chunk.duplicates.append(earlier.number)
-        by_key[key] = row
+        by_key[row.key] = row
     chunk.rows = list(by_key.values())
     return chunk

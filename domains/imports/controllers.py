@@ -3,20 +3,22 @@
 import csv
 import io
 from collections.abc import AsyncIterator
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 
 from domains.accounts.auth import CallerRequest, requires
 from domains.accounts.idempotency import Answer, answer, fingerprint_of, once
 from domains.accounts.scopes import Scope
 from domains.imports import listing, services
+from domains.imports.columns import LARGEST_INTEGER
 from domains.imports.jobs import run_import
-from domains.imports.schemas import AcceptedOut, JobDetailOut, JobOut, NewImport
+from domains.imports.schemas import AcceptedOut, JobDetailOut, JobOut, NewImport, PreviewOut
 from domains.imports.tables import Policy
 from domains.imports.upload import Upload, receive
 from domains.imports.watching import watch
@@ -28,7 +30,7 @@ from settings import settings
 
 UPLOAD_LIMIT = settings.max_upload_mb << 20
 FORM_OVERHEAD = 1 << 20
-FIELDS = {"format", "policy", "location", "mapping"}
+FIELDS = {"format", "policy", "location", "mapping", "dry_run"}
 
 
 class UploadController(Controller):
@@ -43,7 +45,8 @@ class UploadController(Controller):
     )
     async def upload(self, request: CallerRequest) -> Response[AcceptedOut]:
         """Multipart: `file`, and `policy` (upsert, create_only, update_only), `location` (a code: quantities are that
-        location's), `mapping` (JSON: header → column, "" leaves a column out). Honours `Idempotency-Key`."""
+        location's), `mapping` (JSON: header → column, "" leaves a column out), `dry_run` (true: only a preview).
+        Honours `Idempotency-Key`."""
         content_type, options = request.content_type
         upload = await receive(request.stream(), content_type, options, UPLOAD_LIMIT)
         accepted = await _accept(upload, request)
@@ -83,6 +86,7 @@ async def _read_fields(upload: Upload, user_id: int | None) -> NewImport:
         filename=upload.filename,
         policy=_read_policy(upload.fields.get("policy", Policy.UPSERT)),
         location_id=await services.find_location(location) if location else None,
+        dry_run=_read_flag("dry_run", upload.fields.get("dry_run", "false")),
         mapping=services.read_mapping(upload.fields.get("mapping", "{}")),
         requested_by=user_id,
     )
@@ -93,6 +97,12 @@ def _read_policy(text: str) -> Policy:
         return Policy(text)
     except ValueError:
         raise field_error("policy", f"must be one of {', '.join(Policy)}") from None
+
+
+def _read_flag(name: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise field_error(name, "must be true or false")
+    return text == "true"
 
 
 class JobController(Controller):
@@ -128,6 +138,15 @@ class JobController(Controller):
         header = await listing.get_header(job_id)
         disposition = f'attachment; filename="errors-{job.job_id}.csv"'
         return Stream(_error_lines(job_id, header), media_type="text/csv", headers={"Content-Disposition": disposition})
+
+    @get("/{job_id:uuid}/preview", summary="What a dry run would do, row by row")
+    async def preview(
+        self,
+        job_id: FromPath[UUID],
+        after: Annotated[int, QueryParameter(ge=0, le=LARGEST_INTEGER, description="Row number to go on behind.")] = 0,
+        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+    ) -> PreviewOut:
+        return await listing.list_preview(job_id, after=after, limit=limit)
 
     @post("/{job_id:uuid}/cancellation", status_code=200, summary="Stop an import at its next chunk")
     async def cancel(self, job_id: FromPath[UUID]) -> JobOut:

@@ -6,22 +6,39 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from domains.imports.schemas import JobDetailOut, JobOut, RowErrorOut
+from domains.imports.schemas import JobDetailOut, JobOut, Outcome, PreviewOut, PreviewRowOut, RowErrorOut
 from domains.imports.tables import Phase, Status
 from lib import clock
-from lib.errors import NotFound
+from lib.errors import Conflict, NotFound
 from piccolo_conf import fetch, fetch_row, fetch_value
 
 ERRORS_SHOWN = 100
 ERRORS_AT_ONCE = 1000
 
 JOB = """
-    SELECT j.id, j.filename, j.format, j.source, j.policy, l.code, j.status, j.phase, j.total_rows, j.processed_rows,
+    SELECT j.id, j.filename, j.format, j.source, j.policy, l.code, j.dry_run, j.status, j.phase,
+           j.total_rows, j.processed_rows,
            j.error_count, j.created, j.updated, j.unchanged, j.skipped, j.duplicates, j.warnings, j.encoding,
            j.failure_reason, j.failure_detail, j.file_bytes, j.attempt, u.username, j.created_at, j.started_at,
            j.completed_at
     FROM import_job j LEFT JOIN location l ON l.id = j.location LEFT JOIN users u ON u.id = j.requested_by
 """
+
+
+# By import_preview_row_key and import_row_error_key.
+PREVIEW = """
+    SELECT row_number, sku, action, changes, message FROM (
+        (SELECT row_number, sku, action, changes::text, '' AS message
+         FROM import_preview_row WHERE job = $1 AND row_number > $2 ORDER BY row_number LIMIT $3)
+        UNION ALL
+        (SELECT row_number, sku, 'error', NULL, message
+         FROM import_row_error WHERE job = $1 AND row_number > $2 ORDER BY row_number LIMIT $3)
+    ) AS rows ORDER BY row_number LIMIT $3
+"""
+
+
+class NoPreview(Conflict):
+    """Only a dry run has a preview."""
 
 
 class ImportNotFound(NotFound):
@@ -66,6 +83,24 @@ async def list_errors(import_id: UUID, *, after: int = 0, limit: int = ERRORS_AT
     ]
 
 
+async def list_preview(import_id: UUID, *, after: int, limit: int) -> PreviewOut:
+    """Refused for an import that is no dry run: what it did stands in the history of its products."""
+    if not (await get_import(import_id)).dry_run:
+        raise NoPreview
+    rows = await fetch(PREVIEW, import_id, after, limit + 1)
+    shown = [
+        PreviewRowOut(
+            row["row_number"],
+            row["sku"],
+            Outcome(row["action"]),
+            msgspec.json.decode(row["changes"] or "{}"),
+            row["message"],
+        )
+        for row in rows[:limit]
+    ]
+    return PreviewOut(shown, shown[-1].row_number if len(rows) > limit else None)
+
+
 async def get_header(import_id: UUID) -> list[str]:
     text = await fetch_value("SELECT header FROM import_job WHERE id = $1", import_id)
     return msgspec.json.decode(text, type=list[str])
@@ -103,6 +138,7 @@ def _shape(row: asyncpg.Record) -> JobOut:
         source=row["source"],
         policy=row["policy"],
         location=row["code"],
+        dry_run=row["dry_run"],
         status=status,
         phase=Phase(row["phase"]),
         total_rows=total,

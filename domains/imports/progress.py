@@ -26,7 +26,7 @@ CLAIM = f"""
     SET status = 'importing', attempt = attempt + 1, lease_until = now() + {LEASE},
         started_at = coalesce(started_at, now()), failure_reason = NULL, failure_detail = ''
     WHERE id = $1 AND (status = 'pending' OR status = 'importing' AND lease_until < now())
-    RETURNING id, attempt, filename, file_key, policy, location, mapping, cursor, requested_by,
+    RETURNING id, attempt, filename, file_key, policy, location, dry_run, mapping, cursor, requested_by,
         coalesce((SELECT u.username FROM users u WHERE u.id = j.requested_by), 'system') AS username
 """
 
@@ -52,14 +52,14 @@ RENEW = f"""
 COMPLETE = """
     UPDATE import_job SET status = 'completed', phase = 'complete', completed_at = now(), lease_until = NULL
     WHERE id = $1 AND attempt = $2 AND status = 'importing'
-    RETURNING id, filename, total_rows, created, updated, unchanged, skipped, duplicates, error_count
+    RETURNING id, filename, dry_run, total_rows, created, updated, unchanged, skipped, duplicates, error_count
 """
 
 FAIL = """
     UPDATE import_job
     SET status = 'failed', failure_reason = $3, failure_detail = $4, completed_at = now(), lease_until = NULL
     WHERE id = $1 AND attempt = $2 AND status = 'importing'
-    RETURNING id, filename, failure_reason, failure_detail
+    RETURNING id, filename, dry_run, failure_reason, failure_detail
 """
 
 
@@ -72,6 +72,7 @@ class Claim(msgspec.Struct, frozen=True):
     file_key: str
     policy: Policy
     location: int | None
+    dry_run: bool
     mapping: dict[str, str]
     cursor: int
     requested_by: int | None
@@ -94,7 +95,7 @@ async def claim(import_id: UUID) -> Claim | None:
 async def enter(claim: Claim, phase: Phase, layout: Layout, total: int | None = None) -> None:
     warnings = [*layout.warnings, "The file has a header and no rows."] if total == 0 else layout.warnings
     entered = await fetch_row(
-        ENTER, claim.id, claim.attempt, phase, total, layout.encoding, _json(layout.header), _json(warnings)
+        ENTER, claim.id, claim.attempt, phase, total, layout.encoding_name, _json(layout.header), _json(warnings)
     )
     if entered is None:
         raise LeaseLost
@@ -153,6 +154,8 @@ async def _close(topic: str, statement: str, import_id: UUID, *values: object) -
         row = await fetch_row(statement, import_id, *values)
         if row is None:
             raise LeaseLost
+        if row["dry_run"]:
+            return
         await events.record(topic, subject=f"import:{import_id}", data=dict(row) | {"id": str(import_id)})
 
 

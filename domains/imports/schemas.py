@@ -1,6 +1,8 @@
 """Imports as clients see them."""
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -18,6 +20,7 @@ class NewImport(msgspec.Struct, kw_only=True):
     filename: str
     policy: Policy = Policy.UPSERT
     location_id: int | None = None
+    dry_run: bool = False
     mapping: dict[str, str] = msgspec.field(default_factory=dict)
     requested_by: int | None = None
 
@@ -48,6 +51,7 @@ class JobOut(msgspec.Struct, kw_only=True):
     source: str
     policy: Policy
     location: str | None
+    dry_run: bool
     status: Status
     phase: Phase
     total_rows: int | None
@@ -86,3 +90,30 @@ class JobDetailOut(JobOut, kw_only=True):
     """`errors` are the first hundred rejected rows; errors.csv has them all."""
 
     errors: list[RowErrorOut]
+
+
+class Outcome(StrEnum):
+    """What a dry run says of a row."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    SKIP = "skip"
+    ERROR = "error"
+
+
+class PreviewRowOut(msgspec.Struct):
+    """A row of a dry run: old and new value by column, or what is wrong with it."""
+
+    row_number: int
+    sku: str
+    action: Outcome
+    changes: dict[str, tuple[Any, Any]]
+    message: str
+
+
+class PreviewOut(msgspec.Struct):
+    """Rows in the order of the file; `next_after` is the `after` of the next request, null at the end."""
+
+    results: list[PreviewRowOut]
+    next_after: int | None

@@ -22,15 +22,15 @@ LOCK_DIGEST = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 
 FIND_RUNNING = """
     SELECT id FROM import_job
-    WHERE file_digest = $1 AND policy = $2 AND location IS NOT DISTINCT FROM $3 AND mapping = $4::jsonb
+    WHERE file_digest = $1 AND policy = $2 AND location IS NOT DISTINCT FROM $3 AND mapping = $4::jsonb AND dry_run = $5
       AND status IN ('pending', 'importing')
     ORDER BY created_at LIMIT 1
 """
 
 INSERT = """
     INSERT INTO import_job
-        (id, filename, source, policy, location, mapping, file_key, file_digest, file_bytes, requested_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        (id, filename, source, policy, location, mapping, dry_run, file_key, file_digest, file_bytes, requested_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 
 CANCEL = """
@@ -69,11 +69,13 @@ async def create_import(wanted: NewImport, origin: Origin = Origin.UPLOAD) -> tu
     mapping = msgspec.json.encode(wanted.mapping).decode()
     async with transaction():
         await execute(LOCK_DIGEST, wanted.file.digest)
-        running = await fetch_value(FIND_RUNNING, wanted.file.digest, wanted.policy, wanted.location_id, mapping)
+        file = wanted.file
+        running = await fetch_value(
+            FIND_RUNNING, file.digest, wanted.policy, wanted.location_id, mapping, wanted.dry_run
+        )
         if running is not None:
             return running, False
         import_id = uuid4()
-        file = wanted.file
         await execute(
             INSERT,
             import_id,
@@ -82,6 +84,7 @@ async def create_import(wanted: NewImport, origin: Origin = Origin.UPLOAD) -> tu
             wanted.policy,
             wanted.location_id,
             mapping,
+            wanted.dry_run,
             file.key,
             file.digest,
             file.size,

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from piccolo.columns import JSONB, UUID, BigInt, BigSerial, ForeignKey, Integer, Text, Timestamptz, Varchar
+from piccolo.columns import JSONB, UUID, BigInt, BigSerial, Boolean, ForeignKey, Integer, Text, Timestamptz, Varchar
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults import TimestamptzNow
 from piccolo.table import Table
@@ -66,6 +66,7 @@ class ImportJob(Table):
     source = Varchar(length=20, default=Origin.UPLOAD, choices=Origin)
     policy = Varchar(length=20, default=Policy.UPSERT, choices=Policy)
     location = ForeignKey(Location, null=True, default=None, on_delete=OnDelete.restrict)
+    dry_run = Boolean(default=False)
     mapping = JSONB(default="{}")
     header = JSONB(default="[]")
     status = Varchar(length=20, default=Status.PENDING, choices=Status)
@@ -104,3 +105,14 @@ class ImportRowError(Table):
     field = Varchar(length=100, default="")
     message = Text(default="")
     row = JSONB(default="[]")
+
+
+class ImportPreviewRow(Table):
+    """What a dry run would do with a row: create, update, unchanged or skip, and {"price": ["19.99", "24.99"]}."""
+
+    id = BigSerial(primary_key=True)
+    job = ForeignKey(ImportJob, null=False)
+    row_number = Integer()
+    sku = Text(default="")
+    action = Varchar(length=20)
+    changes = JSONB(null=True, default=None)

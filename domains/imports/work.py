@@ -11,16 +11,18 @@ import msgspec
 
 from domains.imports import progress
 from domains.imports.chunks import Chunk, make_chunks
+from domains.imports.columns import NAME
 from domains.imports.errors import FileRefused, RowError
 from domains.imports.layout import read_layout
 from domains.imports.merge import Merge, Merged, Raced
 from domains.imports.progress import Claim, LeaseLost
+from domains.imports.rehearsal import keep_preview, rehearse
 from domains.imports.rows import read_batches
 from domains.imports.survey import Survey
 from domains.imports.tables import FailureReason, Phase
 from lib import files, log
 from lib.actor import Source, acting
-from piccolo_conf import execute, transaction
+from piccolo_conf import Connection, execute, transaction
 from settings import settings
 
 logger = log.get("imports")
@@ -35,7 +37,8 @@ RACES = (
     asyncpg.UniqueViolationError,
     asyncpg.ForeignKeyViolationError,
 )
-REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+# The last one: a text that is too long for its index.
+REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 LOST_DATABASE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError)
 ROWS_WORTH_TIDYING = 10_000
 
@@ -87,7 +90,9 @@ async def _import_file(claim: Claim) -> None:
     survey = await asyncio.to_thread(Survey().run, read_batches(path, layout))
     await progress.enter(claim, Phase.IMPORTING, layout, survey.total)
     merge = Merge(layout.columns, claim.policy, claim.location)
-    chunks = make_chunks(read_batches(path, layout), survey, after=claim.cursor, size=CHUNK_ROWS)
+    chunks = make_chunks(
+        read_batches(path, layout), survey, after=claim.cursor, size=CHUNK_ROWS, name_at=layout.place_of(NAME)
+    )
     async for chunk in _read_ahead(chunks):
         await _import_chunk(claim, merge, chunk)
     await progress.complete(claim)
@@ -135,9 +140,17 @@ async def _merge_chunk(claim: Claim, merge: Merge, chunk: Chunk) -> None:
     async with transaction() as connection:
         # The cursor moves in the same transaction: a crash of the server repeats this chunk and nothing else.
         await connection.execute("SET LOCAL synchronous_commit = off")
-        merged = await merge.run(connection, chunk.rows) if chunk.rows else Merged()
+        merged = await _apply(connection, claim, merge, chunk) if chunk.rows else Merged()
         merged.errors = [*chunk.errors, *merged.errors]
         await progress.advance(connection, claim, chunk, merged)
+
+
+async def _apply(connection: Connection, claim: Claim, merge: Merge, chunk: Chunk) -> Merged:
+    if not claim.dry_run:
+        return await merge.run(connection, chunk.rows)
+    merged, outcomes = await rehearse(connection, merge, chunk.rows)
+    await keep_preview(connection, claim.id, outcomes, already=chunk.rows[0].number)
+    return merged
 
 
 @contextlib.asynccontextmanager
@@ -162,6 +175,6 @@ async def _beat(claim: Claim) -> None:
 
 async def _tidy(claim: Claim) -> None:
     """Fresh statistics, and no backlog in the search index, before the first question about many new rows."""
-    if await progress.count_written(claim) >= ROWS_WORTH_TIDYING:
+    if not claim.dry_run and await progress.count_written(claim) >= ROWS_WORTH_TIDYING:
         await execute("ANALYZE product, stock_level, stock_movement, event")
         await execute("SELECT gin_clean_pending_list('product_search')")
