@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from domains.accounts.idempotency import forget_old_records
 from domains.accounts.sessions import forget_old_sessions
+from domains.catalog.jobs import ring_waiting_changes
 from domains.imports.jobs import ring_waiting
 from domains.imports.services import remove_expired_files
 from lib import log
@@ -15,7 +16,7 @@ logger = log.get("queues.sweep")
 
 # Often enough that an import whose worker died is taken over soon after its lease has ended.
 EVERY_SECONDS = min(10, settings.import_lease_seconds / 2)
-RINGS: list[Callable[[], Awaitable[None]]] = [ring_waiting]
+RINGS: list[Callable[[], Awaitable[None]]] = [ring_waiting, ring_waiting_changes]
 CLEANINGS: list[Callable[[], Awaitable[None]]] = [forget_old_records, forget_old_sessions, remove_expired_files]
 CLEAN_EVERY_SECONDS = 3600
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from saq import Worker
 from saq.types import Context, PartialTimersDict
 
+from domains.catalog.jobs import run_bulk_change
 from domains.imports.jobs import run_import
 from lib import log
 from piccolo_conf import pool
@@ -17,7 +18,7 @@ from settings import settings
 
 logger = log.get("queues.worker")
 
-JOBS: list[Job[Any]] = [run_import]
+JOBS: list[Job[Any]] = [run_import, run_bulk_change]
 CONCURRENCY = {"default": settings.worker_concurrency, "imports": settings.import_concurrency}
 GRACE_SECONDS = 20
 SPARE_CONNECTIONS = 4

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from piccolo.columns import (
     JSONB,
+    UUID,
     BigInt,
     BigSerial,
     Boolean,
@@ -21,6 +22,8 @@ from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults import TimestamptzNow
 from piccolo.table import Table
 
+from domains.accounts.tables import User
+
 
 class Reason(StrEnum):
     """Why stock moved."""
@@ -33,6 +36,14 @@ class Reason(StrEnum):
     COUNT = "count"
     IMPORT = "import"
     SHOPIFY = "shopify"
+
+
+class Policy(StrEnum):
+    """Which products a set of rows may write: new and known ones, or one of the two."""
+
+    UPSERT = "upsert"
+    CREATE_ONLY = "create_only"
+    UPDATE_ONLY = "update_only"
 
 
 class Product(Table):
@@ -114,3 +125,44 @@ class StockMovement(Table):
     note = Text(default="")
     actor_id = Integer(null=True, default=None)
     occurred_at = Timestamptz(default=TimestamptzNow())
+
+
+class BulkKind(StrEnum):
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class BulkStatus(StrEnum):
+    """pending → running → completed | failed."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class BulkFailure(StrEnum):
+    """Why a bulk change ended early; what was done before stays done."""
+
+    PRICE_TOO_LARGE = "price_too_large"
+    INTERNAL = "internal"
+
+
+class BulkJob(Table):
+    """A change of many products in the background: what was asked, and how far it is (`cursor` is the last id done)."""
+
+    id = UUID(primary_key=True)
+    kind = Varchar(length=20, choices=BulkKind)
+    status = Varchar(length=20, default=BulkStatus.PENDING, choices=BulkStatus)
+    arguments = JSONB(default="{}")
+    requested_by = ForeignKey(User, null=True, default=None, on_delete=OnDelete.set_null)
+    expected = Integer(null=True, default=None)
+    matched = Integer(default=0)
+    changed = Integer(default=0)
+    cursor = Integer(default=0)
+    failure_reason = Varchar(length=40, null=True, default=None, choices=BulkFailure)
+    lease_until = Timestamptz(null=True, default=None)
+    attempt = Integer(default=0)
+    created_at = Timestamptz(default=TimestamptzNow())
+    started_at = Timestamptz(null=True, default=None)
+    completed_at = Timestamptz(null=True, default=None)

@@ -2,12 +2,21 @@
 
 import msgspec
 
+from domains.events.schemas import EventOut
 from lib import actor
-from piccolo_conf import execute, transaction
+from piccolo_conf import execute, fetch, fetch_value, transaction
 
 RECORD = """
     INSERT INTO event (topic, subject, product_id, actor_id, actor, source, reference, bulk, data)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+
+# The row after every single change would repeat what the changes say. Relies on event_product (product_id, id).
+HISTORY = """
+    SELECT id, topic, occurred_at, actor_id, actor, source, reference, bulk, changes,
+           CASE WHEN changes IS NULL THEN data END
+    FROM event WHERE product_id = $1 AND ($2::bigint IS NULL OR id < $2)
+    ORDER BY id DESC OFFSET $3 LIMIT $4
 """
 
 
@@ -27,3 +36,15 @@ async def record(topic: str, *, subject: str, data: object, product_id: int | No
             False,
             msgspec.json.encode(data).decode(),
         )
+
+
+async def history(product_id: int, *, before: int | None, offset: int, limit: int) -> list[EventOut]:
+    """The events of a product, newest first, also of one that was deleted; `before` is the id where a page ended."""
+    rows = await fetch(HISTORY, product_id, before, offset, limit)
+    return [
+        EventOut(*row[:-2], *(None if text is None else msgspec.json.decode(text) for text in row[-2:])) for row in rows
+    ]
+
+
+async def count_history(product_id: int) -> int:
+    return int(await fetch_value("SELECT count(*) FROM event WHERE product_id = $1", product_id))

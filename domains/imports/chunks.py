@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from domains.catalog.merge import Rejected
 from domains.imports.errors import RowError
 from domains.imports.rows import Batch, Values
 from domains.imports.survey import Survey
@@ -26,6 +27,14 @@ class Chunk(msgspec.Struct):
     errors: list[RowError]
     duplicates: list[int]
     last: int
+
+    def staged(self) -> list[tuple[int, Values]]:
+        return [(row.number, row.values) for row in self.rows]
+
+    def blame(self, rejected: list[Rejected]) -> list[RowError]:
+        """Rejected rows with their original cells."""
+        cells = {row.number: row.cells for row in self.rows} if rejected else {}
+        return [RowError(it.row_number, it.sku, it.field, it.message, cells[it.row_number]) for it in rejected]
 
     def halves(self) -> "tuple[Chunk, Chunk]":
         """The same as two chunks, the first as far as the middle row."""
@@ -62,8 +71,11 @@ def make_chunks(
 
 def _finished(chunk: Chunk, name_at: int | None) -> Iterator[Chunk]:
     """Cut where a name follows a row of its SKU without one: whether that row stands depends on the catalogue."""
+    if name_at is None:
+        yield _combined(chunk)
+        return
     start, nameless = 0, set[str]()
-    for row in chunk.rows if name_at is not None else ():
+    for row in chunk.rows:
         if row.values[name_at] is None:
             nameless.add(row.key)
         elif row.key in nameless:

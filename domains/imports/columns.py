@@ -6,6 +6,8 @@ from datetime import date
 
 import msgspec
 
+from domains.catalog.merge import NEVER_CLEARED
+
 CLEAR = "<clear>"
 LARGEST_INTEGER = 2_147_483_647
 
@@ -25,15 +27,16 @@ class BadCell(ValueError):
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """`sql` is the PostgreSQL type that the staged text is cast to; `default` what a new product gets."""
+    """`name` is the product's column; `parse` turns a cell into the text that is staged, or raises BadCell."""
 
     name: str
     aliases: tuple[str, ...] = ()
     parse: Callable[[str], str]
-    sql: str = "text"
-    default: str = "NULL"
-    can_clear: bool = True
     trimmed: bool = True
+
+    @property
+    def can_clear(self) -> bool:
+        return self.name not in NEVER_CLEARED
 
 
 def read_text(limit: int) -> Callable[[str], str]:
@@ -117,36 +120,30 @@ def read_options(cell: str) -> str:
     return msgspec.json.encode(value).decode()
 
 
-SKU = Column(name="sku", aliases=("variant_sku",), parse=read_text(100), can_clear=False)
-NAME = Column(name="name", aliases=("title", "product_name"), parse=read_text(500), can_clear=False)
+SKU = Column(name="sku", aliases=("variant_sku",), parse=read_text(100))
+NAME = Column(name="name", aliases=("title", "product_name"), parse=read_text(500))
 QUANTITY = Column(
     name="inventory_quantity",
     aliases=("quantity", "stock", "qty", "inventory"),
     parse=read_whole,
-    sql="int",
-    default="0",
-    can_clear=False,
 )
 
 # In the order of the table. Everything that is not here is unknown and left out, with a warning.
 COLUMNS = [
     SKU,
     NAME,
-    Column(name="description", aliases=("body",), parse=read_text(100_000), default="''", trimmed=False),
-    Column(name="price", parse=read_money, sql="numeric", default="0", can_clear=False),
-    Column(name="compare_at_price", parse=read_money, sql="numeric"),
-    Column(name="cost_price", aliases=("cost", "cost_per_item"), parse=read_money, sql="numeric"),
-    Column(name="currency", parse=read_currency, default="", can_clear=False),
+    Column(name="description", aliases=("body",), parse=read_text(100_000), trimmed=False),
+    Column(name="price", parse=read_money),
+    Column(name="compare_at_price", parse=read_money),
+    Column(name="cost_price", aliases=("cost", "cost_per_item"), parse=read_money),
+    Column(name="currency", parse=read_currency),
     Column(
         name="is_active",
         aliases=("active", "status", "enabled"),
         parse=read_yes_or_no,
-        sql="bool",
-        default="true",
-        can_clear=False,
     ),
     QUANTITY,
-    Column(name="low_stock_threshold", parse=read_whole, sql="int"),
+    Column(name="low_stock_threshold", parse=read_whole),
     Column(name="brand", aliases=("vendor",), parse=read_text(255)),
     Column(name="product_type", aliases=("type", "category"), parse=read_text(750)),
     Column(name="condition", parse=read_text(50)),
@@ -158,10 +155,10 @@ COLUMNS = [
     Column(name="link", aliases=("url",), parse=read_web_address),
     Column(name="image_link", aliases=("image", "image_url", "image_src"), parse=read_web_address),
     Column(name="handle", parse=read_text(255)),
-    Column(name="options", parse=read_options, sql="jsonb", default="'{}'"),
-    Column(name="expiry_on", aliases=("expiry_date",), parse=read_day, sql="date"),
+    Column(name="options", parse=read_options),
+    Column(name="expiry_on", aliases=("expiry_date",), parse=read_day),
     Column(name="supplier_number", parse=read_text(100)),
-    Column(name="attributes", parse=read_json_object, sql="jsonb", default="'{}'"),
+    Column(name="attributes", parse=read_json_object),
     Column(name="external_id", aliases=("id",), parse=read_text(100)),
 ]
 

@@ -15,22 +15,43 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 from domains.accounts.auth import CallerRequest, requires
 from domains.accounts.idempotency import Answer, answer, fingerprint_of, once
 from domains.accounts.scopes import Scope
+from domains.catalog.tables import Policy
 from domains.imports import listing, services
 from domains.imports.columns import LARGEST_INTEGER
 from domains.imports.jobs import run_import
 from domains.imports.schemas import AcceptedOut, JobDetailOut, JobOut, NewImport, PreviewOut
-from domains.imports.tables import Policy
 from domains.imports.upload import Upload, receive
 from domains.imports.watching import watch
 from lib import files
 from lib.csv_safety import escape_formula
 from lib.errors import field_error
 from lib.http import NO_COUNT, Page, Paging, Style, Total, here, make_page, provide_paging
+from lib.openapi import REQUEST_BODY
 from settings import settings
 
 UPLOAD_LIMIT = settings.max_upload_mb << 20
 FORM_OVERHEAD = 1 << 20
 FIELDS = {"format", "policy", "location", "mapping", "dry_run"}
+UPLOAD_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {
+                    "file": {"type": "string", "format": "binary"},
+                    "format": {"type": "string", "enum": ["csv"]},
+                    "policy": {"type": "string", "enum": list(Policy)},
+                    "location": {"type": "string"},
+                    "mapping": {"type": "string", "contentMediaType": "application/json"},
+                    "dry_run": {"type": "string", "enum": ["true", "false"]},
+                },
+                "additionalProperties": False,
+            }
+        }
+    },
+}
 
 
 class UploadController(Controller):
@@ -41,6 +62,7 @@ class UploadController(Controller):
         status_code=202,
         guards=[requires(Scope.IMPORTS_WRITE)],
         request_max_body_size=UPLOAD_LIMIT + FORM_OVERHEAD,
+        opt={REQUEST_BODY: UPLOAD_BODY},
         summary="Upload a catalogue file",
     )
     async def upload(self, request: CallerRequest) -> Response[AcceptedOut]:

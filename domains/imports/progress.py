@@ -7,12 +7,13 @@ from uuid import UUID
 
 import msgspec
 
+from domains.catalog.merge import Merged
+from domains.catalog.tables import Policy
 from domains.events import services as events
 from domains.imports.chunks import Chunk
 from domains.imports.errors import RowError
 from domains.imports.layout import Layout
-from domains.imports.merge import Merged
-from domains.imports.tables import FailureReason, Phase, Policy
+from domains.imports.tables import FailureReason, Phase
 from piccolo_conf import Connection, execute, fetch_row, fetch_value, transaction
 from settings import settings
 
@@ -101,7 +102,7 @@ async def enter(claim: Claim, phase: Phase, layout: Layout, total: int | None = 
         raise LeaseLost
 
 
-async def advance(connection: Connection, claim: Claim, chunk: Chunk, merged: Merged) -> None:
+async def advance(connection: Connection, claim: Claim, chunk: Chunk, merged: Merged, errors: list[RowError]) -> None:
     """Move the cursor past a chunk, in the chunk's own transaction. Raises LeaseLost, which rolls the chunk back."""
     counted = await connection.fetchval(
         ADVANCE,
@@ -113,12 +114,12 @@ async def advance(connection: Connection, claim: Claim, chunk: Chunk, merged: Me
         merged.unchanged,
         merged.skipped,
         len(chunk.duplicates),
-        len(merged.errors),
+        len(errors),
     )
     if counted is None:
         raise LeaseLost
-    room = MOST_ERRORS_KEPT - (counted - len(merged.errors))
-    await _keep_errors(connection, claim.id, merged.errors[: max(room, 0)])
+    room = MOST_ERRORS_KEPT - (counted - len(errors))
+    await _keep_errors(connection, claim.id, errors[: max(room, 0)])
 
 
 async def _keep_errors(connection: Connection, import_id: UUID, errors: list[RowError]) -> None:

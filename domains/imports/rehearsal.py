@@ -5,8 +5,8 @@ from uuid import UUID
 
 import asyncpg
 
-from domains.imports.chunks import Row
-from domains.imports.merge import Merge, Merged
+from domains.catalog.merge import Merge, Merged
+from domains.imports.rows import Values
 from piccolo_conf import Connection
 
 MOST_ROWS_KEPT = 100_000
@@ -18,7 +18,7 @@ OUTCOMES = """
         WHEN 'create' THEN (
             SELECT jsonb_object_agg(key, jsonb_build_array(NULL, value)) FROM jsonb_each(e.data) WHERE key = ANY($1)
         ) END::text AS changes
-    FROM import_stage s
+    FROM product_stage s
     LEFT JOIN LATERAL (
         SELECT changes, data FROM event WHERE product_id = s.product_id ORDER BY id DESC LIMIT 1
     ) AS e ON s.action IN ('create', 'update')
@@ -27,14 +27,14 @@ OUTCOMES = """
 
 
 async def rehearse(
-    connection: Connection, merge: Merge, rows: Sequence[Row]
+    connection: Connection, merge: Merge, rows: Sequence[tuple[int, Values]]
 ) -> tuple[Merged, Sequence[asyncpg.Record]]:
     """What the merge of these rows would do, as counts and row by row."""
     savepoint = connection.transaction()
     await savepoint.start()
     try:
         merged = await merge.run(connection, rows)
-        return merged, await connection.fetch(OUTCOMES, sorted(merge.names))
+        return merged, await connection.fetch(OUTCOMES, merge.columns)
     finally:
         await savepoint.rollback()
 

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from domains.imports.tables import FailureReason, Phase, Policy, Status
+from domains.catalog.tables import Policy
+from domains.imports.tables import FailureReason, Phase, Status
 from lib.files import Saved
 
 FINAL = {Status.COMPLETED, Status.FAILED, Status.CANCELLED}

@@ -8,7 +8,7 @@ from piccolo.columns.defaults import TimestamptzNow
 from piccolo.table import Table
 
 from domains.accounts.tables import User
-from domains.catalog.tables import Location
+from domains.catalog.tables import Location, Policy
 
 
 class Status(StrEnum):
@@ -26,12 +26,6 @@ class Phase(StrEnum):
     VALIDATING = "validating"
     IMPORTING = "importing"
     COMPLETE = "complete"
-
-
-class Policy(StrEnum):
-    UPSERT = "upsert"
-    CREATE_ONLY = "create_only"
-    UPDATE_ONLY = "update_only"
 
 
 class FileFormat(StrEnum):

@@ -9,12 +9,13 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from domains.catalog.merge import RACES, Merge, Merged
+from domains.catalog.tables import Reason
 from domains.imports import progress
 from domains.imports.chunks import Chunk, make_chunks
 from domains.imports.columns import NAME
 from domains.imports.errors import FileRefused, RowError
 from domains.imports.layout import read_layout
-from domains.imports.merge import Merge, Merged, Raced
 from domains.imports.progress import Claim, LeaseLost
 from domains.imports.rehearsal import keep_preview, rehearse
 from domains.imports.rows import read_batches
@@ -30,13 +31,6 @@ logger = log.get("imports")
 CHUNK_ROWS = settings.import_chunk_rows
 HEARTBEAT_SECONDS = settings.import_lease_seconds / 4
 TRIES = 5
-RACES = (
-    Raced,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.UniqueViolationError,
-    asyncpg.ForeignKeyViolationError,
-)
 # The last one: a text that is too long for its index.
 REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 LOST_DATABASE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError)
@@ -89,7 +83,7 @@ async def _import_file(claim: Claim) -> None:
     await progress.enter(claim, Phase.VALIDATING, layout)
     survey = await asyncio.to_thread(Survey().run, read_batches(path, layout))
     await progress.enter(claim, Phase.IMPORTING, layout, survey.total)
-    merge = Merge(layout.columns, claim.policy, claim.location)
+    merge = Merge([column.name for column in layout.columns], claim.policy, Reason.IMPORT, claim.location)
     chunks = make_chunks(
         read_batches(path, layout), survey, after=claim.cursor, size=CHUNK_ROWS, name_at=layout.place_of(NAME)
     )
@@ -141,14 +135,13 @@ async def _merge_chunk(claim: Claim, merge: Merge, chunk: Chunk) -> None:
         # The cursor moves in the same transaction: a crash of the server repeats this chunk and nothing else.
         await connection.execute("SET LOCAL synchronous_commit = off")
         merged = await _apply(connection, claim, merge, chunk) if chunk.rows else Merged()
-        merged.errors = [*chunk.errors, *merged.errors]
-        await progress.advance(connection, claim, chunk, merged)
+        await progress.advance(connection, claim, chunk, merged, [*chunk.errors, *chunk.blame(merged.rejected)])
 
 
 async def _apply(connection: Connection, claim: Claim, merge: Merge, chunk: Chunk) -> Merged:
     if not claim.dry_run:
-        return await merge.run(connection, chunk.rows)
-    merged, outcomes = await rehearse(connection, merge, chunk.rows)
+        return await merge.run(connection, chunk.staged())
+    merged, outcomes = await rehearse(connection, merge, chunk.staged())
     await keep_preview(connection, claim.id, outcomes, already=chunk.rows[0].number)
     return merged
 

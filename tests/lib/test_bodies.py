@@ -147,6 +147,13 @@ async def test_text_is_not_a_number(client):
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize(("number", "status"), [("3.0", 200), ("3e2", 200), ("3.5", 400), ("1e300", 400)])
+async def test_a_number_without_a_fraction_is_whole_however_it_is_written(client, number: str, status: int):
+    content = f'{{"customer": "Ada", "lines": [{{"product": 1, "quantity": {number}}}]}}'
+    answer = await client.post("/order", content=content.encode())
+    assert answer.status_code == status, answer.text
+
+
 async def test_what_a_struct_checks_as_a_whole_is_told(client):
     assert await wrong(client, "/period", {"first": 2, "last": 1}) == {"body": "last comes before first"}
 

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from litestar import get, post, websocket
+from litestar import delete, get, post, put, websocket
 from litestar.connection import WebSocket
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 import app as stockroom
@@ -139,6 +139,32 @@ async def test_head_is_refused_where_get_is(client):
 async def test_options_names_the_methods(client):
     answer = await client.options("/hello")
     assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+
+
+@get("/parcels/{key:str}")
+async def show_parcel(key: FromPath[str]) -> str:
+    return key
+
+
+@put("/parcels/{key:str}")
+async def replace_parcel(key: FromPath[str]) -> str:
+    return key
+
+
+@delete("/parcels/{key:str}")
+async def drop_parcel(key: FromPath[str]) -> None: ...
+
+
+async def test_options_names_the_methods_of_every_handler_of_a_path():
+    async with small_app.client(show_parcel, replace_parcel, drop_parcel) as client:
+        asked, refused = await client.options("/parcels/7"), await client.post("/parcels/7")
+    assert asked.headers.get_list("allow") == ["DELETE, GET, HEAD, OPTIONS, PUT"]
+    assert refused.headers.get_list("allow") == ["DELETE, GET, HEAD, OPTIONS, PUT"]
+
+
+async def test_options_of_an_unknown_path_is_a_404(client):
+    answer = await client.options("/nowhere")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
 async def test_a_slash_at_the_end_changes_nothing(client):

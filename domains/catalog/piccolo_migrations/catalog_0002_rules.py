@@ -74,12 +74,39 @@ CREATE TRIGGER product_next_version BEFORE UPDATE ON product
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION product_next_version()
 """
 
-LOGGED_COLUMNS = """
-    sku name slug description price compare_at_price cost_price currency is_active inventory_quantity
-    low_stock_threshold brand product_type condition gender age_group color size gtin link image_link handle options
-    expiry_on supplier_number attributes external_id shopify_product_id shopify_variant_id shopify_inventory_item_id
-    shopify_updated_at
-""".split()
+LOGGED_COLUMNS = [
+    "sku",
+    "name",
+    "slug",
+    "description",
+    "price",
+    "compare_at_price",
+    "cost_price",
+    "currency",
+    "is_active",
+    "inventory_quantity",
+    "low_stock_threshold",
+    "brand",
+    "product_type",
+    "condition",
+    "gender",
+    "age_group",
+    "color",
+    "size",
+    "gtin",
+    "link",
+    "image_link",
+    "handle",
+    "options",
+    "expiry_on",
+    "supplier_number",
+    "attributes",
+    "external_id",
+    "shopify_product_id",
+    "shopify_variant_id",
+    "shopify_inventory_item_id",
+    "shopify_updated_at",
+]
 
 
 def _pair(column: str) -> str:

@@ -1,0 +1,94 @@
+"""The HTTP application: every controller in one list, plugins, lifespan, error handler."""
+
+import asyncio
+import contextlib
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.events import BaseEventEmitterBackend
+from litestar.types import ControllerRouterHandler
+
+from cli import Commands
+from domains.accounts import revocations
+from domains.accounts.auth import COMPONENTS, AccessPlugin, authentication
+from domains.accounts.controllers import SignInController
+from domains.catalog.bulk_controllers import BulkController
+from domains.catalog.controllers import FilterOptionsController, ProductController
+from domains.imports.controllers import JobController, UploadController
+from lib import docs, log, money, problems
+from lib.bodies import JsonRequest
+from lib.frame import Frame
+from piccolo_conf import pool
+from queues.controllers import HealthController
+from queues.job import disconnect
+from settings import Settings, settings
+
+CONTROLLERS: list[ControllerRouterHandler] = [
+    SignInController,
+    ProductController,
+    BulkController,
+    FilterOptionsController,
+    UploadController,
+    JobController,
+    HealthController,
+]
+
+VERSION = tomllib.loads(Path(__file__).with_name("pyproject.toml").read_text())["project"]["version"]
+# Of JSON and small forms; what takes files sets its own `request_max_body_size`.
+LARGEST_BODY_BYTES = 4 * 1024 * 1024
+LONGEST_GOODBYE_SECONDS = 2
+READABLE_HEADERS = ["ETag", "Location", "Retry-After", "X-Request-ID"]
+
+
+@contextlib.asynccontextmanager
+async def running(_app: Litestar) -> AsyncIterator[None]:
+    log.configure()
+    async with pool(), revocations.watched():
+        try:
+            yield
+        finally:
+            # Saying goodbye to a Redis that is gone would take ten seconds of attempts.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LONGEST_GOODBYE_SECONDS):
+                    await disconnect()
+
+
+class NoEvents(BaseEventEmitterBackend):
+    """Litestar's own keeps a task group, which ties the end of a lifespan to the task that began it."""
+
+    def emit(self, event_id: str, *args: object, **kwargs: object) -> None:
+        raise NotImplementedError(f"{event_id}: facts are recorded in PostgreSQL")
+
+    async def __aexit__(self, *_error: object) -> None:
+        return None
+
+
+def create(chosen: Settings) -> Litestar:
+    made = Litestar(
+        route_handlers=[*CONTROLLERS, docs.pages(chosen.docs_access)],
+        lifespan=[running],
+        plugins=[AccessPlugin(), Commands()],
+        middleware=[authentication],
+        exception_handlers={Exception: problems.to_response},
+        request_class=JsonRequest,
+        type_decoders=money.TYPE_DECODERS,
+        request_max_body_size=LARGEST_BODY_BYTES,
+        cors_config=allow_origins(chosen.cors_allowed_origins),
+        openapi_config=docs.openapi_config(VERSION, chosen.docs_access, [COMPONENTS], money.schema_hook),
+        event_emitter_backend=NoEvents,
+        logging_config=None,
+        debug=False,
+    )
+    made.asgi_handler = Frame(made.asgi_handler, chosen.allowed_hosts)
+    return made
+
+
+def allow_origins(origins: list[str]) -> CORSConfig | None:
+    """None sends no CORS headers at all."""
+    return CORSConfig(allow_origins=origins, expose_headers=READABLE_HEADERS, max_age=600) if origins else None
+
+
+app = create(settings)

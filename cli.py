@@ -1,0 +1,213 @@
+"""Commands of `litestar`: up, worker, migrate, create-admin, seed, import, export, doctor."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TextIO
+
+import click
+import msgspec
+from litestar.plugins import CLIPlugin
+
+from domains.accounts import users
+from domains.accounts.tables import Role
+from domains.catalog import export
+from domains.catalog.tables import Policy
+from domains.imports import listing, services
+from domains.imports.jobs import run_import
+from domains.imports.schemas import JobOut, NewImport
+from domains.imports.tables import Origin, Status
+from domains.imports.watching import watch
+from lib import files, log
+from lib.actor import Source, acting
+from lib.embedded import embedded
+from lib.errors import AppError
+from lib.servers.errors import EmbeddedFailed, EmbeddedUnavailable
+from lib.terminal import Bar, say
+from piccolo_conf import migrate, pool
+from queues import doctor as examination
+from queues.job import disconnect
+from queues.up import load_sample, run_everything
+from queues.worker import work_forever
+from settings import settings
+
+P = ParamSpec("P")
+MOST_ERRORS_TOLD = 20
+
+
+class Commands(CLIPlugin):
+    """Adds our commands to `litestar`."""
+
+    def on_cli_init(self, cli: click.Group) -> None:
+        for command in (up, worker, migrate_, create_admin, seed, import_, export_, doctor):
+            cli.add_command(command)
+
+
+def runs(*, own: bool = False) -> Callable[[Callable[P, Coroutine[Any, Any, None]]], Callable[P, None]]:
+    """Run an async command with PostgreSQL and Redis there: the given ones, or those of DATA_DIR."""
+
+    def decorate(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+        @wraps(command)
+        def run(*args: P.args, **kwargs: P.kwargs) -> None:
+            log.configure()
+            with _servers(own=own), contextlib.suppress(KeyboardInterrupt):
+                asyncio.run(command(*args, **kwargs))
+
+        return run
+
+    return decorate
+
+
+@contextlib.contextmanager
+def _servers(*, own: bool) -> Iterator[None]:
+    try:
+        with embedded(settings.data_dir, postgres=not settings.database_url, valkey=not settings.redis_url, own=own):
+            yield
+    except (EmbeddedFailed, EmbeddedUnavailable, AppError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@click.command()
+@runs(own=True)
+async def up() -> None:
+    """Start everything: servers, migrations, first admin, sample catalogue, web and worker."""
+    await run_everything()
+
+
+@click.command()
+@runs()
+async def worker() -> None:
+    """Work on imports and other jobs until told to stop."""
+    await work_forever()
+
+
+@click.command("migrate")
+@runs()
+async def migrate_() -> None:
+    """Bring the database's tables up to date."""
+    await migrate()
+    say("The tables are up to date.")
+
+
+@click.command("create-admin")
+@click.option("--email", prompt="E-mail", default=lambda: settings.admin_email)
+@click.option("--username", default="", help="Made from the e-mail address when left out.")
+@click.password_option(default=lambda: settings.admin_password or None)
+@runs()
+async def create_admin(email: str, username: str, password: str) -> None:
+    """Make an administrator, unless the e-mail address is known already."""
+    await migrate()
+    async with pool(1):
+        with acting(name="create-admin", source=Source.SYSTEM):
+            profile = await users.ensure_admin(email, password, username)
+    if profile.role is not Role.ADMIN:
+        raise click.ClickException(f"{profile.email} belongs to a user who is no administrator; nothing was changed.")
+    say(f"{profile.email} is an administrator.")
+
+
+@click.command()
+@click.option("--password", default="", help="For the demo users; without one no users are made.")
+@runs()
+async def seed(password: str) -> None:
+    """Load the sample catalogue when there are no products, and demo users. May be repeated."""
+    await migrate()
+    async with pool(4):
+        await load_sample(here=True)
+        if password:
+            for role in (Role.STAFF, Role.CUSTOMER):
+                await _ensure_demo_user(role, password)
+
+
+async def _ensure_demo_user(role: Role, password: str) -> None:
+    email = f"{role}@example.com"
+    if await users.find_user(email) is None:
+        await users.create_user(email=email, password=password, username=role, role=role, is_verified=True)
+    say(f"{email} has the role {role}.")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--policy", type=click.Choice([str(policy) for policy in Policy]), default=str(Policy.UPSERT))
+@click.option("--location", default="", help="Code of the location that the quantities are for.")
+@click.option("--mapping", default="{}", help='JSON, header to column: {"Article": "sku"}.')
+@click.option("--dry-run", is_flag=True, help="Change nothing, only tell what would happen.")
+@click.option("--json", "as_json", is_flag=True, help="Print the finished job as JSON.")
+@runs()
+async def import_(file: Path, policy: str, location: str, mapping: str, *, dry_run: bool, as_json: bool) -> None:
+    """Import a catalogue FILE (CSV, also gzipped) as the worker does, and watch it."""
+    await migrate()
+    async with pool(4):
+        with acting(name="command line", source=Source.IMPORT):
+            job = await _import_file(file, Policy(policy), location, mapping, dry_run=dry_run)
+        await _tell(job, as_json=as_json)
+    await disconnect()
+    sys.exit(0 if job.status is Status.COMPLETED else 1)
+
+
+async def _import_file(file: Path, policy: Policy, location: str, mapping: str, *, dry_run: bool) -> JobOut:
+    """The real job, run in this process; should a worker be faster, its progress is shown all the same."""
+    wanted = NewImport(
+        file=await files.save_file(file, settings.max_upload_mb << 20),
+        filename=file.name,
+        policy=policy,
+        location_id=await services.find_location(location) if location else None,
+        dry_run=dry_run,
+        mapping=services.read_mapping(mapping),
+    )
+    import_id, is_new = await services.create_import(wanted, Origin.CLI)
+    if not is_new:
+        files.remove(wanted.file.key)
+    work: Awaitable[None] = asyncio.create_task(run_import(import_id=import_id))
+    with Bar(file.name) as bar:
+        async for job in watch(import_id):
+            bar.show(f"{file.name}: {job.phase}", job.processed_rows, job.total_rows, job.rows_per_second)
+    await work
+    return await listing.get_import(import_id)
+
+
+async def _tell(job: JobOut, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(await listing.get_import_with_errors(job.job_id)))
+        return
+    if job.status is not Status.COMPLETED:
+        click.echo(f"{job.filename} {job.status}: {job.failure_detail} ({job.failure_reason})", err=True)
+    if job.dry_run:
+        say("Nothing was changed; this is what would happen:")
+    say(
+        f"{job.created} created, {job.updated} updated, {job.unchanged} unchanged, {job.skipped} skipped, "
+        f"{job.duplicates} overwritten by later rows, {job.error_count} errors"
+    )
+    for warning in job.warnings:
+        say(f"Note: {warning}")
+    for error in await listing.list_errors(job.job_id, limit=MOST_ERRORS_TOLD):
+        say(f"  row {error.row_number}  {error.sku or '-'}  {error.message}")
+    if job.error_count > MOST_ERRORS_TOLD:
+        say(f"  … all of them: /api/jobs/{job.job_id}/errors.csv")
+
+
+@click.command("export")
+@click.argument("file", type=click.File("w", encoding="utf-8", lazy=False))
+@runs()
+async def export_(file: TextIO) -> None:
+    """Export all products as CSV to FILE ("-" is standard output), with the columns of the import."""
+    async with pool(1):
+        async for text in export.export_csv():
+            file.write(text)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+@runs()
+async def doctor(*, as_json: bool) -> None:
+    """Examine servers, tables and the laws of stock; exits with 1 when something is wrong."""
+    async with pool(2):
+        findings = await examination.examine()
+    await disconnect()
+    if as_json:
+        click.echo(msgspec.json.encode(findings))
+    for finding in findings if not as_json else []:
+        say(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.name}: {finding.detail}")
+    sys.exit(0 if all(finding.ok for finding in findings) else 1)

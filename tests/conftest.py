@@ -1,0 +1,106 @@
+"""Real PostgreSQL and Valkey of this test process's own, started once; every test begins with empty tables."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+DATA_DIR = Path(tempfile.mkdtemp(prefix="stockroom-test-"))
+# The product reads its settings when it is first imported: its environment has to stand before that.
+for name in ("DATABASE_URL", "REDIS_URL", "ADMIN_EMAIL", "ADMIN_PASSWORD", "PUBLIC_CATALOG", "DOCS_ACCESS"):
+    os.environ[name] = ""
+os.environ |= {"DEBUG": "true", "DATA_DIR": str(DATA_DIR), "SECRET_KEY": "s" * 40, "ALLOWED_HOSTS": "testserver"}
+
+import httpx
+
+from app import app
+from domains.accounts import sessions
+from domains.accounts.tables import Role
+from lib.embedded import Urls, embedded
+from piccolo_conf import execute, fetch, fetch_value, migrate
+
+# Rows that migrations make and every test expects.
+KEPT_TABLES = {"migration", "location"}
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Urls]:
+    with embedded(DATA_DIR, throwaway=True) as urls:
+        yield urls
+    shutil.rmtree(DATA_DIR, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def running_app(servers: Urls) -> AsyncIterator[None]:
+    await migrate()
+    async with app.lifespan():
+        yield
+
+
+@pytest.fixture
+async def database(running_app: None) -> AsyncIterator[None]:
+    """Open tables for a test, emptied behind it."""
+    yield
+    rows = await fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    names = ", ".join(f'"{row["tablename"]}"' for row in rows if row["tablename"] not in KEPT_TABLES)
+    await execute(f"TRUNCATE {names} RESTART IDENTITY")
+    await execute("DELETE FROM location WHERE NOT is_default")
+
+
+@pytest.fixture
+async def client(database: None) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who is not signed in."""
+    async with make_client() as anonymous:
+        yield anonymous
+
+
+@pytest.fixture
+async def admin(database: None) -> AsyncIterator[httpx.AsyncClient]:
+    async with await sign_in_as(Role.ADMIN, "ada") as client:
+        yield client
+
+
+@pytest.fixture
+async def staff(database: None) -> AsyncIterator[httpx.AsyncClient]:
+    async with await sign_in_as(Role.STAFF, "stan") as client:
+        yield client
+
+
+@pytest.fixture
+async def customer(database: None) -> AsyncIterator[httpx.AsyncClient]:
+    async with await sign_in_as(Role.CUSTOMER, "carla") as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(database: None) -> AsyncIterator[httpx.AsyncClient]:
+    """Another customer, to whom nothing of `customer` belongs."""
+    async with await sign_in_as(Role.CUSTOMER, "otto") as client:
+        yield client
+
+
+async def sign_in_as(role: Role, username: str) -> httpx.AsyncClient:
+    """A client of a new user; no password is hashed."""
+    started = await sessions.start_session(await make_user(role, username))
+    return make_client(Authorization=f"Bearer {started.access}")
+
+
+async def make_user(role: Role, username: str) -> int:
+    """The id of a new user, who has no password to sign in with."""
+    user_id: int = await fetch_value(
+        """INSERT INTO users (username, email, password, role, admin, superuser, active, created_at)
+           VALUES ($1::text, $1::text || '@example.com', '', $2::text, $2::text = 'admin', false, true, now())
+           RETURNING id""",
+        username,
+        role,
+    )
+    return user_id
+
+
+def make_client(**headers: str) -> httpx.AsyncClient:
+    """A client at the app's front door; an error inside the app is an answer, as it is behind a real server."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers)

@@ -1,0 +1,134 @@
+"""Alive is who answers; ready is who can serve."""
+
+import asyncio
+import time
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from redis.asyncio import Redis
+from saq.queue.redis import RedisQueue
+from saq.utils import now
+
+from piccolo_conf import DB, execute
+from queues import controllers
+from queues.controllers import Check, measure, verdict
+from queues.job import QUEUES
+
+SECRET = "postgresql://somebody:hunter2@db/stock"
+
+
+async def start_worker() -> None:
+    """What SAQ's worker writes of itself."""
+    queue = QUEUES["default"]
+    await queue.redis.zadd(queue.namespace("stats"), {"a-worker": now() + 60_000})
+
+
+@pytest.fixture(autouse=True)
+async def no_workers(database: None) -> None:
+    queue = QUEUES["default"]
+    await queue.redis.delete(queue.namespace("stats"))
+
+
+async def wait_with_import(age: str) -> None:
+    await execute(
+        "INSERT INTO import_job (id, filename, created_at) VALUES ($1, 'a.csv', now() - $2::text::interval)",
+        uuid4(),
+        age,
+    )
+
+
+async def test_a_living_process_asks_nobody(client: httpx.AsyncClient):
+    answer = await client.get("/health/live", headers={"host": "10.0.0.1"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "live"})
+
+
+async def test_with_everything_up_it_is_ready(client: httpx.AsyncClient):
+    await start_worker()
+    answer = await client.get("/health/ready/")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert answer.headers["cache-control"] == "no-store"
+    assert {name: check["ok"] for name, check in answer.json()["checks"].items()} == {
+        "postgresql": True,
+        "redis": True,
+        "workers": True,
+        "imports": True,
+    }
+
+
+async def test_without_a_worker_it_is_degraded_and_serves(client: httpx.AsyncClient):
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["checks"]["workers"]["detail"] == "0 running"
+
+
+@pytest.mark.parametrize(("age", "status"), [("1 minute", "ready"), ("1 hour", "degraded")])
+async def test_an_import_that_waits_long_is_told(client: httpx.AsyncClient, age: str, status: str):
+    await start_worker()
+    await wait_with_import(age)
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, status)
+    assert answer.json()["checks"]["imports"]["detail"].startswith("the oldest waits ")
+
+
+async def test_without_redis_it_is_unavailable(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):
+    nowhere = RedisQueue(Redis.from_url("unix:///nowhere/redis.sock"), name="default")
+    monkeypatch.setitem(QUEUES, "default", nowhere)
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    assert answer.json()["checks"]["redis"]["detail"] == "ConnectionError"
+    assert answer.json()["checks"]["postgresql"]["ok"] is True
+    assert "/nowhere" not in answer.text
+
+
+async def test_without_postgresql_it_is_unavailable(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):
+    async def fail(*_values: object) -> None:
+        raise asyncpg.CannotConnectNowError(SECRET)
+
+    monkeypatch.setattr(controllers, "fetch_value", fail)
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    assert "hunter2" not in answer.text
+
+
+async def test_a_probe_that_hangs_ends_within_its_second(client: httpx.AsyncClient):
+    blocker = await asyncpg.connect(**DB.config)
+    async with blocker.transaction():
+        await blocker.execute("LOCK TABLE import_job IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        answer = await client.get("/health/ready")
+        took = time.monotonic() - started
+    await blocker.close()
+    assert took < 1.5
+    assert answer.json()["checks"]["imports"]["detail"] == "no answer within 1 s"
+    assert answer.json()["checks"]["postgresql"]["ok"] is True
+
+
+async def test_probes_run_side_by_side(monkeypatch: pytest.MonkeyPatch):
+    async def nap() -> tuple[bool, str]:
+        await asyncio.sleep(0.2)
+        return True, "slept"
+
+    monkeypatch.setattr(controllers, "PROBES", dict.fromkeys("abcd", nap))
+    started = time.monotonic()
+    await controllers.check_all()
+    assert time.monotonic() - started < 0.4
+
+
+async def test_an_error_is_told_by_its_kind_alone():
+    async def fail() -> tuple[bool, str]:
+        raise OSError(SECRET)
+
+    check = await measure(fail)
+    assert (check.ok, check.detail) == (False, "OSError")
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [(None, "ready"), ("postgresql", "unavailable"), ("redis", "unavailable"), ("workers", "degraded")],
+)
+def test_the_verdict_follows_from_what_serving_needs(broken: str | None, expected: str):
+    names = ("postgresql", "redis", "workers", "imports")
+    checks = {name: Check(name != broken, "", 0.0) for name in names}
+    assert verdict(checks) == expected
