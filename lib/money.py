@@ -3,6 +3,7 @@
 And percentages, as exact.
 """
 
+import math
 import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, TypeAlias
@@ -16,8 +17,6 @@ LARGEST = Decimal("9999999999.99")
 PATTERN = "[0-9]{1,10}(\\.[0-9]{1,2}0{0,20})?"
 VALID = re.compile(PATTERN)
 NUMBER = re.compile("(-?)([0-9]+)(\\.[0-9]+)?")
-# The last bits of a double are not a third decimal: 0.1 + 0.2 is 0.30000000000000004.
-DOUBLE_NOISE = 1e-6
 NOT_A_PRICE = "expected a number like 29.99"
 NEGATIVE = "must not be negative"
 TOO_LARGE = f"must be at most {LARGEST}"
@@ -51,14 +50,21 @@ def parse_money(text: str) -> Decimal:
 
 def read_number(number: float) -> Decimal:
     """A price from a JSON number; raises ValueError with a plain sentence."""
+    if math.isnan(number):
+        raise ValueError(NOT_A_PRICE)
     if number < 0:
         raise ValueError(NEGATIVE)
     if number > LARGEST:
         raise ValueError(TOO_LARGE)
     cents = round(number, 2)
-    if abs(cents - number) > DOUBLE_NOISE:
+    if not _is_noise(cents, number):
         raise ValueError(TOO_FINE)
     return abs(Decimal(repr(cents)).quantize(CENT))
+
+
+def _is_noise(rounded: float, number: float) -> bool:
+    """The last bits of a double are no further decimal: 0.1 + 0.2 is 0.30000000000000004."""
+    return math.isclose(rounded, number, rel_tol=1e-14, abs_tol=1e-14)
 
 
 def decode_money(_type: type, value: Any) -> Money:
@@ -79,7 +85,7 @@ def decode_percent(_type: type, value: Any) -> Percent:
 
 
 def _without_noise(value: Any) -> str:
-    if isinstance(value, float) and abs(value - round(value, 4)) < DOUBLE_NOISE / 100:
+    if isinstance(value, float) and _is_noise(round(value, 4), value):
         return repr(round(value, 4))
     return repr(value)
 

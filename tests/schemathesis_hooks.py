@@ -9,6 +9,10 @@ import schemathesis
 def before_call(_context: schemathesis.HookContext, case: schemathesis.Case, _kwargs: dict[str, Any]) -> None:
     """`stock` is another name for `inventory_quantity`: two good numbers have to be the same one."""
     body = case.body
-    names = ("inventory_quantity", "stock")
-    if isinstance(body, dict) and all(type(body.get(name)) is int and body[name] >= 0 for name in names):
+    if isinstance(body, dict) and all(_is_good(body.get(name)) for name in ("inventory_quantity", "stock")):
         body["stock"] = body["inventory_quantity"]
+
+
+def _is_good(number: object) -> bool:
+    """JSON Schema counts 3.0 as whole."""
+    return isinstance(number, int | float) and not isinstance(number, bool) and number >= 0 and number % 1 == 0

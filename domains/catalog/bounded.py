@@ -158,7 +158,7 @@ async def _sort_all(connection: Connection, query: Query, limit: str = "") -> tu
         WITH matching AS MATERIALIZED (SELECT {columns} FROM product {where} {limit})
         SELECT (SELECT count(*) FROM matching), ARRAY(
             SELECT id FROM matching AS product {behind} {order_by(query.orders)}
-            OFFSET {query.paging.offset} LIMIT {query.paging.limit + 1})
+            OFFSET {binder.bind(query.paging.offset)}::int LIMIT {query.paging.limit + 1})
         """,
         *binder.values,
     )
@@ -183,7 +183,8 @@ async def _sweep(connection: Connection, query: Query) -> Found:
 
 
 async def _ids(connection: Connection, source: str, binder: Binder, wanted: int) -> list[int]:
-    ids: list[int] = await connection.fetchval(f"SELECT ARRAY(SELECT id {source} LIMIT {wanted})", *binder.values)
+    statement = f"SELECT ARRAY(SELECT id {source} LIMIT {binder.bind(wanted)}::int)"
+    ids: list[int] = await connection.fetchval(statement, *binder.values)
     return ids
 
 

@@ -20,7 +20,6 @@ from piccolo_conf import execute, fetch, fetch_row, transaction
 logger = log.get("catalog.bulk")
 
 LEASE = "interval '60 seconds'"
-MOST_ATTEMPTS = 100
 
 INSERT = "INSERT INTO bulk_job (id, kind, arguments, requested_by) VALUES ($1, $2, $3, $4)"
 

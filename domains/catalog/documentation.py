@@ -31,8 +31,8 @@ ORDERING: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "string", "pattern": f"^-?({COLUMNS})(,-?({COLUMNS}))*$"},
         f"Columns, with a minus for descending. Known are {', '.join([*SORTS, *ALIASES])}. Newest first by default.",
     ),
-    "sort_by": ({"type": "string", "enum": [*SORTS, *ALIASES]}, "Instead of ordering."),
-    "order": ({"type": "string", "enum": ["asc", "desc"]}, "The direction of sort_by."),
+    "sort_by": ({"type": "string", "enum": [*SORTS, *ALIASES, ""]}, "Instead of ordering; empty says nothing."),
+    "order": ({"type": "string", "enum": ["asc", "desc", ""]}, "The direction of sort_by."),
 }
 FILTERING = {name: (filter_.schema, filter_.description) for name, filter_ in FILTERS.items()}
 

@@ -46,7 +46,8 @@ class ProductIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     sku: Sku
     name: Name
     description: Description = ""
-    price: Money = Money("0.00")
+    # Made anew, because a JSON schema cannot show a default of a type of ours.
+    price: Money = msgspec.field(default_factory=lambda: Money("0.00"))
     compare_at_price: Money | None = None
     cost_price: Money | None = None
     currency: Currency = settings.default_currency

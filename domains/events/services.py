@@ -1,5 +1,8 @@
 """The event log: facts beside the changes of products, which a trigger records by itself."""
 
+from typing import Any
+
+import asyncpg
 import msgspec
 
 from domains.events.schemas import EventOut
@@ -14,10 +17,12 @@ RECORD = """
 # The row after every single change would repeat what the changes say. Relies on event_product (product_id, id).
 HISTORY = """
     SELECT id, topic, occurred_at, actor_id, actor, source, reference, bulk, changes,
-           CASE WHEN changes IS NULL THEN data END
+           CASE WHEN changes IS NULL THEN data END AS data
     FROM event WHERE product_id = $1 AND ($2::bigint IS NULL OR id < $2)
     ORDER BY id DESC OFFSET $3 LIMIT $4
 """
+
+CHANGES = msgspec.json.Decoder(dict[str, tuple[Any, Any]])
 
 
 async def record(topic: str, *, subject: str, data: object, product_id: int | None = None) -> None:
@@ -40,10 +45,13 @@ async def record(topic: str, *, subject: str, data: object, product_id: int | No
 
 async def history(product_id: int, *, before: int | None, offset: int, limit: int) -> list[EventOut]:
     """The events of a product, newest first, also of one that was deleted; `before` is the id where a page ended."""
-    rows = await fetch(HISTORY, product_id, before, offset, limit)
-    return [
-        EventOut(*row[:-2], *(None if text is None else msgspec.json.decode(text) for text in row[-2:])) for row in rows
-    ]
+    return [_shape(row) for row in await fetch(HISTORY, product_id, before, offset, limit)]
+
+
+def _shape(row: asyncpg.Record) -> EventOut:
+    changes, data = row["changes"], row["data"]
+    decoded = {"changes": changes and CHANGES.decode(changes), "data": data and msgspec.json.decode(data)}
+    return EventOut(**{**row, **decoded})
 
 
 async def count_history(product_id: int) -> int:

@@ -50,59 +50,46 @@ class Chunk(msgspec.Struct):
         )
 
 
-def make_chunks(
-    batches: Iterable[Batch], survey: Survey, *, after: int, size: int, name_at: int | None
-) -> Iterator[Chunk]:
+def make_chunks(batches: Iterable[Batch], survey: Survey, *, after: int, size: int) -> Iterator[Chunk]:
     """Chunks of about `size` rows that follow row number `after`, in the order of the file.
 
-    `name_at` is the place of the name among a row's values, None when the file has no names.
+    Rows up to `after` are looked at too: what a later row carries on of them is not in the catalogue yet.
     """
+    carried: dict[str, Values] = {}
     chunk = Chunk([], [], [], after)
     for batch in batches:
-        if batch.last <= after:
-            continue
-        _add(chunk, batch, survey, after)
+        _add(chunk, batch, survey, after, carried)
         if len(chunk.rows) + len(chunk.errors) + len(chunk.duplicates) >= size:
-            yield from _finished(chunk, name_at)
+            yield _combined(chunk)
             chunk = Chunk([], [], [], batch.last)
     if chunk.last > after and (chunk.rows or chunk.errors or chunk.duplicates):
-        yield from _finished(chunk, name_at)
-
-
-def _finished(chunk: Chunk, name_at: int | None) -> Iterator[Chunk]:
-    """Cut where a name follows a row of its SKU without one: whether that row stands depends on the catalogue."""
-    if name_at is None:
         yield _combined(chunk)
-        return
-    start, nameless = 0, set[str]()
-    for row in chunk.rows:
-        if row.values[name_at] is None:
-            nameless.add(row.key)
-        elif row.key in nameless:
-            yield _combined(chunk.part(start, row.number - 1))
-            start = row.number - 1
-            nameless.clear()
-    yield _combined(chunk.part(start, chunk.last) if start else chunk)
 
 
-def _add(chunk: Chunk, batch: Batch, survey: Survey, after: int) -> None:
+def _add(chunk: Chunk, batch: Batch, survey: Survey, after: int, carried: dict[str, Values]) -> None:
     for number, values, cells in zip(batch.numbers, batch.rows, batch.originals, strict=True):
-        if number <= after:
-            continue
-        if survey.is_superseded(number):
-            chunk.duplicates.append(number)
-        else:
-            chunk.rows.append(Row(number, values, cells))
+        row = Row(number, values, cells)
+        is_duplicate = number in survey.superseded or number in survey.carried
+        if carried and number not in survey.superseded and (earlier := carried.pop(row.key, None)):
+            row.values = overlay(earlier, values)
+        if number in survey.carried:
+            carried[row.key] = row.values
+        if number > after:
+            chunk.duplicates.append(number) if is_duplicate else chunk.rows.append(row)
     chunk.errors += [error for error in batch.errors if error.row_number > after]
-    chunk.last = batch.last
+    chunk.last = max(batch.last, after)
+
+
+def overlay(earlier: Values, later: Values) -> Values:
+    return [old if new is None else new for old, new in zip(earlier, later, strict=True)]
 
 
 def _combined(chunk: Chunk) -> Chunk:
-    """Rows of one SKU become one: cell by cell the later wins, and its empty cells keep what the earlier said."""
+    """Of rows of one SKU that the survey left beside each other one stays, with what the earlier ones said."""
     by_key: dict[str, Row] = {}
     for row in chunk.rows:
         if earlier := by_key.pop(row.key, None):
-            row.values = [old if new is None else new for old, new in zip(earlier.values, row.values, strict=True)]
+            row.values = overlay(earlier.values, row.values)
             chunk.duplicates.append(earlier.number)
         by_key[row.key] = row
     chunk.rows = list(by_key.values())

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency, Provide
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 
@@ -146,7 +147,12 @@ class JobController(Controller):
     async def show(self, job_id: FromPath[UUID]) -> JobDetailOut:
         return await listing.get_import_with_errors(job_id)
 
-    @get("/{job_id:uuid}/events", summary="Live progress as Server-Sent Events")
+    @get(
+        "/{job_id:uuid}/events",
+        media_type="text/event-stream",
+        responses={204: ResponseSpec(None, description="The caller has seen the final state.")},
+        summary="Live progress as Server-Sent Events",
+    )
     async def events(self, job_id: FromPath[UUID], request: CallerRequest) -> Response[None] | ServerSentEvent:
         """The present state first, then progress until a final one. Who has seen that already gets 204."""
         job = await listing.get_import(job_id)

@@ -32,10 +32,6 @@ class Layout(msgspec.Struct, frozen=True):
     positions: list[int]
     warnings: list[str]
 
-    def place_of(self, column: Column) -> int | None:
-        """Where a column's cells stand among a row's values."""
-        return self.columns.index(column) if column in self.columns else None
-
     @property
     def encoding_name(self) -> str:
         return ENCODING_NAMES.get(self.encoding, self.encoding.upper())

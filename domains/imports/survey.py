@@ -1,56 +1,83 @@
-"""The first pass over a file: how many rows, and which of them a later row of the same SKU overwrites.
+"""The first pass over a file: how many rows, and what becomes of rows whose SKU comes again later in the file.
 
-Knowing this beforehand makes the last row win across the whole file with one write per product, and a second import of
-the same file change nothing.
+Rows of one SKU are one product: cell by cell the later wins, and an empty cell leaves what an earlier row said. Knowing
+this beforehand means one write for each product, and a second import of the same file that changes nothing.
 """
 
 from array import array
 from collections.abc import Iterable
 
-from domains.imports.rows import Batch
+from domains.imports.rows import Batch, Values
 
 BUCKETS = 64
+# Carried from one row to a later one in memory; a file with more of them has the rest written row by row.
+MOST_CARRIED = 50_000
+
+
+class RowSet:
+    """Row numbers, a bit for each."""
+
+    def __init__(self, size: int) -> None:
+        self.bits = bytearray(size // 8 + 1)
+
+    def add(self, number: int) -> None:
+        self.bits[number >> 3] |= 1 << (number & 7)
+
+    def __contains__(self, number: int) -> bool:
+        return bool(self.bits[number >> 3] & 1 << (number & 7))
 
 
 class Survey:
-    """Twelve bytes a row: hashes and row numbers in plain arrays, split into buckets to look for pairs in each."""
+    """Sixteen bytes a row: hash, row number and filled cells, in plain arrays split into buckets to compare within."""
 
     def __init__(self) -> None:
         self.total = 0
         self.hashes = [array("q") for _ in range(BUCKETS)]
         self.numbers = [array("I") for _ in range(BUCKETS)]
-        self.superseded = bytearray()
+        self.masks = [array("I") for _ in range(BUCKETS)]
+        self.superseded = RowSet(0)
+        self.carried = RowSet(0)
+        self._carried = 0
 
     def run(self, batches: Iterable[Batch]) -> "Survey":
         """Blocking: for a thread."""
         for batch in batches:
             self._note(batch)
-        self.superseded = bytearray(self.total // 8 + 1)
-        for hashes, numbers in zip(self.hashes, self.numbers, strict=True):
-            self._mark(hashes, numbers)
+        self.superseded, self.carried = RowSet(self.total), RowSet(self.total)
+        for columns in zip(self.hashes, self.numbers, self.masks, strict=True):
+            self._mark(*columns)
+        self.hashes, self.numbers, self.masks = [], [], []
         return self
 
-    def is_superseded(self, row_number: int) -> bool:
-        return bool(self.superseded[row_number >> 3] & 1 << (row_number & 7))
-
     def _note(self, batch: Batch) -> None:
-        """A row with empty cells overwrites only a part: the lowest bit says whether a row can win.
-
-        Two SKUs of one 64-bit hash would meet once in 10^8 files of 500,000 rows; the hash is keyed by process.
-        """
+        """Two SKUs of one 64-bit hash would meet once in 10^8 files of 500,000 rows; the hash is keyed by process."""
         for number, row in zip(batch.numbers, batch.rows, strict=True):
             key = hash((row[0] or "").lower())
-            self.hashes[key % BUCKETS].append(key)
-            self.numbers[key % BUCKETS].append(number << 1 | (None not in row))
+            bucket = key % BUCKETS
+            self.hashes[bucket].append(key)
+            self.numbers[bucket].append(number)
+            self.masks[bucket].append(_filled(row))
         self.total = batch.last
 
-    def _mark(self, hashes: "array[int]", numbers: "array[int]") -> None:
+    def _mark(self, hashes: "array[int]", numbers: "array[int]", masks: "array[int]") -> None:
+        """Backwards: a row is superseded when later rows of its SKU fill every cell that it fills."""
         if len(set(hashes)) == len(hashes):
             return
-        winners: dict[int, int] = {}
-        for key, noted in zip(reversed(hashes), reversed(numbers), strict=True):
-            number = noted >> 1
-            if key in winners:
-                self.superseded[number >> 3] |= 1 << (number & 7)
-            elif noted & 1:
-                winners[key] = number
+        later: dict[int, int] = {}
+        for key, number, mask in zip(reversed(hashes), reversed(numbers), reversed(masks), strict=True):
+            filled = later.get(key)
+            later[key] = mask | (filled or 0)
+            if filled is None:
+                continue
+            if mask & ~filled == 0:
+                self.superseded.add(number)
+            elif self._carried < MOST_CARRIED:
+                self._carried += 1
+                self.carried.add(number)
+
+
+def _filled(row: Values) -> int:
+    """A bit for each cell that says something."""
+    if None not in row:
+        return (1 << len(row)) - 1
+    return sum(1 << place for place, value in enumerate(row) if value is not None)

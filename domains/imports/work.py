@@ -13,7 +13,6 @@ from domains.catalog.merge import RACES, Merge, Merged
 from domains.catalog.tables import Reason
 from domains.imports import progress
 from domains.imports.chunks import Chunk, make_chunks
-from domains.imports.columns import NAME
 from domains.imports.errors import FileRefused, RowError
 from domains.imports.layout import read_layout
 from domains.imports.progress import Claim, LeaseLost
@@ -84,9 +83,7 @@ async def _import_file(claim: Claim) -> None:
     survey = await asyncio.to_thread(Survey().run, read_batches(path, layout))
     await progress.enter(claim, Phase.IMPORTING, layout, survey.total)
     merge = Merge([column.name for column in layout.columns], claim.policy, Reason.IMPORT, claim.location)
-    chunks = make_chunks(
-        read_batches(path, layout), survey, after=claim.cursor, size=CHUNK_ROWS, name_at=layout.place_of(NAME)
-    )
+    chunks = make_chunks(read_batches(path, layout), survey, after=claim.cursor, size=CHUNK_ROWS)
     async for chunk in _read_ahead(chunks):
         await _import_chunk(claim, merge, chunk)
     await progress.complete(claim)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domains.imports import work
 from domains.imports.jobs import run_import
 from piccolo_conf import execute, fetch
-from tests.imports.helpers import assert_stock_is_true, make_csv, upload
+from tests.imports.helpers import assert_stock_is_true, import_csv, make_csv, upload
 
 SKUS = ["a", "A", "b", "B ", "c", "ß", "SS", ""]
 ROWS = st.lists(
@@ -44,6 +44,8 @@ async def test_an_import_is_its_rows_applied_in_turn(
     await run_import(import_id=accepted.json()["job_id"])
     assert await _catalogue() == _model(rows)
     await assert_stock_is_true()
+    again = await import_csv(staff, make_csv(*rows))
+    assert (again["created"], again["updated"]) == (0, 0)
 
 
 def _breaking(merge: Callable[..., Any], at: int) -> Callable[..., Any]:
@@ -64,12 +66,15 @@ async def _catalogue() -> dict[str, tuple[str, str, int]]:
 
 
 def _model(rows: list[tuple[str, str, str, str]]) -> dict[str, tuple[str, str, int]]:
-    """What the rules of imports say, without chunks, staging or a survey."""
-    known: dict[str, tuple[str, str, int]] = {}
+    """What the rules of imports say, without chunks, staging or a survey: good rows of a SKU are one, cell by cell."""
+    merged: dict[str, dict[str, str]] = {}
     for sku, name, price, quantity in rows:
         key = sku.strip().lower()
-        if not key or price == "bad" or quantity == "-1" or not (name or key in known):
-            continue
-        old = known.get(key, ("", "0.00", 0))
-        known[key] = (name or old[0], price or old[1], int(quantity) if quantity else old[2])
-    return known
+        if key and price != "bad" and quantity != "-1":
+            given = {"name": name, "price": price, "quantity": quantity}
+            merged.setdefault(key, {}).update({column: cell for column, cell in given.items() if cell})
+    return {
+        key: (row["name"], row.get("price", "0.00"), int(row.get("quantity", "0")))
+        for key, row in merged.items()
+        if "name" in row
+    }
