@@ -87,9 +87,12 @@ async def worker() -> None:
 @click.command("migrate")
 @runs()
 async def migrate_() -> None:
-    """Bring the database's tables up to date."""
+    """Bring the tables up to date; make the admin of ADMIN_EMAIL and ADMIN_PASSWORD when they are set."""
     await migrate()
     say("The tables are up to date.")
+    async with pool(1):
+        if (profile := await users.ensure_first_admin()) is not None:
+            say(f"{profile.email} has the role {profile.role}.")
 
 
 @click.command("create-admin")

@@ -40,6 +40,17 @@ APP_REGISTRY = AppRegistry(
     ]
 )
 
+# After these a connection is lost, also where its socket does not know yet.
+GOODBYES = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+
 MIGRATION_LOCK = 5_207_012
 
 TELL_WHO_ACTS = """
@@ -73,20 +84,18 @@ async def transaction() -> AsyncIterator[Connection]:
     if (joined := _current()) is not None:
         yield joined
         return
-    connection = await _acquire()
-    opened = PostgresTransaction(engine=DB)
-    opened.connection = connection
-    token = None
-    try:
-        async with connection.transaction():
-            opened.transaction = None
-            token = DB.current_transaction.set(opened)
-            await tell_who_acts(connection)
-            yield connection
-    finally:
-        if token is not None:
-            DB.current_transaction.reset(token)
-        await _release(connection)
+    async with _borrowed() as connection:
+        opened = PostgresTransaction(engine=DB)
+        opened.connection = connection
+        token = None
+        try:
+            async with connection.transaction():
+                token = DB.current_transaction.set(opened)
+                await tell_who_acts(connection)
+                yield connection
+        finally:
+            if token is not None:
+                DB.current_transaction.reset(token)
 
 
 async def tell_who_acts(connection: Connection) -> None:
@@ -101,11 +110,8 @@ async def connected() -> AsyncIterator[Connection]:
     if (joined := _current()) is not None:
         yield joined
         return
-    connection = await _acquire()
-    try:
+    async with _borrowed() as connection:
         yield connection
-    finally:
-        await _release(connection)
 
 
 async def fetch(sql: str, *values: object) -> Sequence[asyncpg.Record]:
@@ -144,6 +150,24 @@ async def migrate() -> None:
 def _current() -> "Connection | None":
     opened = DB.current_transaction.get()
     return None if opened is None else opened.connection
+
+
+@contextlib.asynccontextmanager
+async def _borrowed() -> AsyncIterator[Connection]:
+    """From the pool and back. What the server has said goodbye to is closed here.
+
+    Resetting does nothing, so nothing else would notice before the next request has it.
+    """
+    connection = await _acquire()
+    try:
+        yield connection
+    except GOODBYES:
+        # The pool may have taken it back by itself.
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.terminate()
+        raise
+    finally:
+        await _release(connection)
 
 
 async def _acquire() -> Connection:

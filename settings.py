@@ -23,6 +23,13 @@ class DocsAccess(StrEnum):
     OFF = "off"
 
 
+class LogLevel(StrEnum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
 class LogFormat(StrEnum):
     CONSOLE = "console"
     JSON = "json"
@@ -55,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_retention_days: int = 30
     import_chunk_rows: int = 10_000
     import_lease_seconds: int = 20
-    log_level: str = "INFO"
+    log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
     web_concurrency: int = 1
     worker_concurrency: int = 10

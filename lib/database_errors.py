@@ -31,6 +31,7 @@ TABLE: dict[type[Exception], tuple[type[AppError], str]] = {
     asyncpg.QueryCanceledError: (Unavailable, "This took too long; try again or ask for less."),
     asyncpg.PostgresConnectionError: (Unavailable, AWAY),
     asyncpg.OperatorInterventionError: (Unavailable, AWAY),
+    asyncpg.InternalClientError: (Unavailable, AWAY),
     asyncpg.InsufficientResourcesError: (Unavailable, AWAY),
     asyncpg.ReadOnlySQLTransactionError: (Unavailable, AWAY),
     asyncpg.IdleInTransactionSessionTimeoutError: (Unavailable, AWAY),
@@ -61,7 +62,7 @@ def _has_unfit_argument(error: asyncpg.DataError) -> bool:
 def _is_lost_connection(error: Exception) -> bool:
     """asyncpg tells of a closed connection by a general error, and of a refused one by the operating system's."""
     if isinstance(error, asyncpg.InterfaceError):
-        return "clos" in str(error)
+        return "clos" in str(error) or "released" in str(error)
     return isinstance(error, OSError) and _passed_asyncpg(error)
 
 

@@ -109,6 +109,10 @@ Counting: TypeAlias = Annotated[
 IfMatch: TypeAlias = Annotated[
     str | None, HeaderParameter(name="If-Match", description="The ETag that was read: 412 when it is stale.")
 ]
+IdempotencyKey: TypeAlias = Annotated[
+    str | None,
+    HeaderParameter(name="Idempotency-Key", description="The first answer under a key is replayed for 24 hours."),
+]
 
 
 def provide_paging(

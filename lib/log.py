@@ -28,7 +28,7 @@ def configure() -> None:
     handler.setFormatter(_formatter())
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.log_level.upper())
+    root.setLevel(settings.log_level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "saq"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True

@@ -61,9 +61,9 @@ class HealthController(Controller):
 
 
 def verdict(checks: dict[str, Check]) -> Literal["ready", "degraded", "unavailable"]:
-    # Without a worker, or with a long queue, requests are still served and imports wait in their rows: taking this
-    # process out of the load balancer would help nobody.
-    if not (checks["postgresql"].ok and checks["redis"].ok):
+    # Without Redis, without a worker or with a long queue requests are still served, and jobs wait in their rows:
+    # taking this process out of the load balancer would turn a delay into an outage.
+    if not checks["postgresql"].ok:
         return "unavailable"
     return "ready" if all(check.ok for check in checks.values()) else "degraded"
 

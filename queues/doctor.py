@@ -1,6 +1,7 @@
 """Is everything as it should be: servers, tables, worker, and the laws of stock."""
 
 import msgspec
+from piccolo.apps.migrations.commands.base import BaseMigrationManager
 from redis.exceptions import RedisError
 
 from domains.catalog.proof import find_differences
@@ -28,9 +29,15 @@ async def _postgres() -> Finding:
 
 
 async def _migrations() -> Finding:
-    """Each app of the registry has its migrations run."""
-    done = {row["app_name"] for row in await fetch("SELECT DISTINCT app_name FROM migration")}
-    missing = [app.app_name for app in APP_REGISTRY.app_configs.values() if app.app_name not in done]
+    """Every migration of every app has run here."""
+    done = {(row["app_name"], row["name"]) for row in await fetch("SELECT app_name, name FROM migration")}
+    reader = BaseMigrationManager()
+    missing = [
+        f"{app.app_name} {name}"
+        for app in APP_REGISTRY.app_configs.values()
+        for name in reader.get_migration_modules(app.resolved_migrations_folder_path)
+        if (app.app_name, name) not in done
+    ]
     return Finding("Migrations", not missing, f"missing: {', '.join(missing)}" if missing else "up to date")
 
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
+import time
 from typing import Any, cast
 
+from redis.exceptions import RedisError
 from saq import Worker
 from saq.types import Context, PartialTimersDict
 
@@ -18,6 +21,8 @@ from settings import settings
 
 logger = log.get("queues.worker")
 
+TOLD_EVERY_SECONDS = 30
+
 JOBS: list[Job[Any]] = [run_import, run_bulk_change]
 CONCURRENCY = {"default": settings.worker_concurrency, "imports": settings.import_concurrency}
 GRACE_SECONDS = 20
@@ -26,6 +31,7 @@ SPARE_CONNECTIONS = 4
 
 async def work_forever() -> None:
     """Until SIGINT or SIGTERM: running jobs get 20 seconds to end, then their rows wait for the next worker."""
+    logging.getLogger("saq").addFilter(RedisAway())
     workers = [_make_worker(name) for name in QUEUES]
     async with pool(sum(CONCURRENCY.values()) + SPARE_CONNECTIONS):
         tasks = [asyncio.create_task(worker.start()) for worker in workers]
@@ -54,6 +60,24 @@ def _make_worker(queue: str) -> Worker[Context]:
     # SAQ gives each signal to the worker that started last; one handler tells them all.
     worker.SIGNALS = []
     return worker
+
+
+class RedisAway(logging.Filter):
+    """SAQ tells of a lost Redis with a traceback, four times a second: once in half a minute, in a line, is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told_at = -float(TOLD_EVERY_SECONDS)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, RedisError | OSError):
+            return True
+        if time.monotonic() - self.told_at < TOLD_EVERY_SECONDS:
+            return False
+        self.told_at = time.monotonic()
+        record.msg, record.args, record.exc_info = f"Redis does not answer ({type(error).__name__})", (), None
+        return True
 
 
 async def _until_told() -> None:

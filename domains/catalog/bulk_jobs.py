@@ -4,6 +4,7 @@ Each piece and its cursor are one transaction, so every product is changed once,
 fences off a worker that was taken over.
 """
 
+import asyncio
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -24,7 +25,7 @@ LEASE = "interval '60 seconds'"
 INSERT = "INSERT INTO bulk_job (id, kind, arguments, requested_by) VALUES ($1, $2, $3, $4)"
 
 SHOW = """
-    SELECT id, kind, status, expected, matched, changed, failure_reason, created_at, started_at, completed_at
+    SELECT id, kind, status, matched, changed, failure_reason, created_at, started_at, completed_at
     FROM bulk_job WHERE id = $1
 """
 
@@ -52,6 +53,9 @@ FAIL = """
     UPDATE bulk_job SET status = 'failed', failure_reason = $3, completed_at = now(), lease_until = NULL
     WHERE id = $1 AND attempt = $2 AND status = 'running'
 """
+
+# Somebody else may go on at once.
+RELEASE = "UPDATE bulk_job SET lease_until = now() WHERE id = $1 AND attempt = $2"
 
 WAITING = """
     SELECT id FROM bulk_job WHERE status = 'pending' OR status = 'running' AND lease_until < now()
@@ -99,7 +103,10 @@ async def run_bulk_change(job_id: UUID) -> None:
         except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError):
             logger.warning("bulk_change_interrupted", job_id=str(job_id))
         except asyncpg.DeadlockDetectedError:
-            await execute("UPDATE bulk_job SET lease_until = now() WHERE id = $1 AND attempt = $2", job_id, attempt)
+            await execute(RELEASE, job_id, attempt)
+        except asyncio.CancelledError:
+            await execute(RELEASE, job_id, attempt)
+            raise
         except Exception:
             logger.exception("bulk_change_failed", job_id=str(job_id))
             await execute(FAIL, job_id, attempt, BulkFailure.INTERNAL)

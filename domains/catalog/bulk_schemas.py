@@ -117,7 +117,6 @@ class BulkJobOut(msgspec.Struct):
     job_id: UUID
     kind: BulkKind
     status: BulkStatus
-    expected: int | None
     matched: int
     changed: int
     failure_reason: BulkFailure | None

@@ -120,11 +120,19 @@ async def count_up_to_a_piece(change: Change) -> int:
     return int(await fetch_value(counted, *binder.values))
 
 
+class TooMany(Exception):
+    """Not a fault: more products match than a piece takes, so this is for a job."""
+
+
 async def change_now(change: Change) -> BulkChangeOut:
-    """In one transaction, for what fits into a piece."""
+    """In one transaction, for what fits into a piece; raises TooMany for what does not."""
+    if await count_up_to_a_piece(change) > PIECE:
+        raise TooMany
     with acting(bulk=True):
         async with transaction() as connection:
             ids = await lock_piece(connection, change, after=0)
+            if len(ids) == PIECE and await count_up_to_a_piece(change) > PIECE:
+                raise TooMany
             changed = await change_piece(connection, change, ids)
             await record_summary(change, matched=len(ids), changed=changed)
     return BulkChangeOut(len(ids), changed, len(ids) - changed, dry_run=False, preview=[])

@@ -28,7 +28,7 @@ PAGING: dict[str, tuple[dict[str, Any], str]] = {
 }
 ORDERING: dict[str, tuple[dict[str, Any], str]] = {
     "ordering": (
-        {"type": "string", "pattern": f"^-?({COLUMNS})(,-?({COLUMNS}))*$"},
+        {"type": "string", "pattern": f"^(-?({COLUMNS})(,-?({COLUMNS}))*)?$"},
         f"Columns, with a minus for descending. Known are {', '.join([*SORTS, *ALIASES])}. Newest first by default.",
     ),
     "sort_by": ({"type": "string", "enum": [*SORTS, *ALIASES, ""]}, "Instead of ordering; empty says nothing."),

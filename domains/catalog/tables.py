@@ -156,7 +156,6 @@ class BulkJob(Table):
     status = Varchar(length=20, default=BulkStatus.PENDING, choices=BulkStatus)
     arguments = JSONB(default="{}")
     requested_by = ForeignKey(User, null=True, default=None, on_delete=OnDelete.set_null)
-    expected = Integer(null=True, default=None)
     matched = Integer(default=0)
     changed = Integer(default=0)
     cursor = Integer(default=0)

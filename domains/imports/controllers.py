@@ -26,7 +26,7 @@ from domains.imports.watching import watch
 from lib import files
 from lib.csv_safety import escape_formula
 from lib.errors import field_error
-from lib.http import NO_COUNT, Page, Paging, Style, Total, here, make_page, provide_paging
+from lib.http import NO_COUNT, IdempotencyKey, Page, Paging, Style, Total, here, make_page, provide_paging
 from lib.openapi import REQUEST_BODY
 from settings import settings
 
@@ -66,22 +66,22 @@ class UploadController(Controller):
         opt={REQUEST_BODY: UPLOAD_BODY},
         summary="Upload a catalogue file",
     )
-    async def upload(self, request: CallerRequest) -> Response[AcceptedOut]:
+    async def upload(self, request: CallerRequest, idempotency_key: IdempotencyKey = None) -> Response[AcceptedOut]:
         """Multipart: `file`, and `policy` (upsert, create_only, update_only), `location` (a code: quantities are that
         location's), `mapping` (JSON: header → column, "" leaves a column out), `dry_run` (true: only a preview).
         Honours `Idempotency-Key`."""
         content_type, options = request.content_type
         upload = await receive(request.stream(), content_type, options, UPLOAD_LIMIT)
-        accepted = await _accept(upload, request)
+        accepted = await _accept(upload, request.user.known_id, idempotency_key)
         return Response(msgspec.json.decode(accepted.body, type=AcceptedOut), status_code=accepted.status)
 
 
-async def _accept(upload: Upload, request: CallerRequest) -> Answer:
+async def _accept(upload: Upload, user_id: int, key: str | None) -> Answer:
     """Ask for the import, once for each idempotency key; a file that no import keeps goes away again."""
     made: list[UUID] = []
 
     async def act() -> Answer:
-        import_id, is_new = await services.create_import(await _read_fields(upload, request.user.user_id))
+        import_id, is_new = await services.create_import(await _read_fields(upload, user_id))
         if is_new:
             made.append(import_id)
         message = "The import was accepted." if is_new else "These bytes are being imported already."
@@ -89,7 +89,7 @@ async def _accept(upload: Upload, request: CallerRequest) -> Answer:
 
     fingerprint = fingerprint_of("upload", upload.file.digest, msgspec.json.encode(sorted(upload.fields.items())))
     try:
-        done = await once(request.headers.get("idempotency-key"), request.user.user_id or 0, fingerprint, act)
+        done = await once(key, user_id, fingerprint, act)
     finally:
         if not made:
             files.remove(upload.file.key)
@@ -98,7 +98,7 @@ async def _accept(upload: Upload, request: CallerRequest) -> Answer:
     return done
 
 
-async def _read_fields(upload: Upload, user_id: int | None) -> NewImport:
+async def _read_fields(upload: Upload, user_id: int) -> NewImport:
     if unknown := upload.fields.keys() - FIELDS:
         raise field_error(min(unknown), f"is not known; the fields are file, {', '.join(sorted(FIELDS))}")
     if upload.fields.get("format", "csv") != "csv":

@@ -22,7 +22,7 @@ from domains.imports.survey import Survey
 from domains.imports.tables import FailureReason, Phase
 from lib import files, log
 from lib.actor import Source, acting
-from piccolo_conf import Connection, execute, transaction
+from piccolo_conf import Connection, connected, transaction
 from settings import settings
 
 logger = log.get("imports")
@@ -164,7 +164,7 @@ async def _beat(claim: Claim) -> None:
 
 
 async def _tidy(claim: Claim) -> None:
-    """Fresh statistics, and no backlog in the search index, before the first question about many new rows."""
+    """Fresh statistics, a visibility map and no backlog in the search index, before many new rows are asked for."""
     if not claim.dry_run and await progress.count_written(claim) >= ROWS_WORTH_TIDYING:
-        await execute("ANALYZE product, stock_level, stock_movement, event")
-        await execute("SELECT gin_clean_pending_list('product_search')")
+        async with connected() as connection:
+            await connection.execute("VACUUM (ANALYZE) product, stock_level, stock_movement, event", timeout=600)

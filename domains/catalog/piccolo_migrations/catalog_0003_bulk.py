@@ -50,7 +50,6 @@ COLUMNS: list[tuple[str, type, dict[str, Any]]] = [
     ("status", Varchar, USUAL | {"length": 20, "default": "pending", "choices": STATUSES}),
     ("arguments", JSONB, USUAL | {"default": "{}"}),
     ("requested_by", ForeignKey, NULLABLE | REQUESTED_BY),
-    ("expected", Integer, NULLABLE),
     ("matched", Integer, USUAL | {"default": 0}),
     ("changed", Integer, USUAL | {"default": 0}),
     ("cursor", Integer, USUAL | {"default": 0}),
