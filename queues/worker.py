@@ -40,15 +40,28 @@ async def work_forever() -> None:
         logger.info("worker_stopping")
         sweep.cancel()
         for worker in workers:
-            worker.event.set()
+            worker.tell_to_stop()
         await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(asyncio.CancelledError):
             await sweep
     await disconnect()
 
 
-def _make_worker(queue: str) -> Worker[Context]:
-    worker: Worker[Context] = Worker(
+class QueueWorker(Worker[Context]):
+    """SAQ's, which stops when its jobs have ended: its own upkeep would sleep on for ten seconds."""
+
+    async def upkeep(self) -> list[asyncio.Task[None]]:
+        self.chores = await super().upkeep()
+        return self.chores
+
+    def tell_to_stop(self) -> None:
+        self.event.set()
+        for chore in self.chores:
+            chore.cancel()
+
+
+def _make_worker(queue: str) -> QueueWorker:
+    worker = QueueWorker(
         QUEUES[queue],
         functions=[(job.name, job.work) for job in JOBS if job.queue == queue],
         concurrency=CONCURRENCY[queue],
