@@ -43,15 +43,19 @@ class Liveness(msgspec.Struct, frozen=True):
 
 class HealthController(Controller):
     path = "/health"
-    tags = ("health",)
+    tags = ("Health",)
     guards = (public,)
 
-    @get("/live", sync_to_thread=False)
+    @get("/live", sync_to_thread=False, summary="Is this process alive")
     def live(self) -> Liveness:
         """Asks nobody: a database that is down is no reason to restart this process."""
         return Liveness()
 
-    @get("/ready", responses={503: ResponseSpec(Readiness, description="Requests cannot be served.")})
+    @get(
+        "/ready",
+        responses={503: ResponseSpec(Readiness, description="Requests cannot be served.")},
+        summary="Can requests be served",
+    )
     async def ready(self) -> Response[Readiness]:
         """Probes PostgreSQL, Redis, the workers and the oldest waiting import."""
         checks = await check_all()

@@ -13,29 +13,29 @@ from lib import clock
 
 class SignInController(Controller):
     path = "/auth"
-    tags = ("accounts",)
+    tags = ("Accounts",)
     guards = (public,)
     response_headers = (ResponseHeader(name="Cache-Control", value="no-store"),)
 
-    @post("/jwt/create", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True})
+    @post("/jwt/create", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True}, summary="Sign in")
     async def create(self, data: JSONBody[CredentialsIn], request: CallerRequest) -> TokensOut:
         return await sessions.sign_in(data.identifier, data.password, _device(request))
 
-    @post("/jwt/refresh", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True})
+    @post("/jwt/refresh", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True}, summary="Get new tokens")
     async def refresh(self, data: JSONBody[RefreshIn]) -> TokensOut:
         return await sessions.refresh_session(data.refresh)
 
-    @post("/jwt/verify", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True})
+    @post("/jwt/verify", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True}, summary="Check a token")
     async def verify(self, data: JSONBody[TokenIn]) -> ValidOut:
         known = await auth.recognise(data.token)
         return ValidOut(expires_in=known.expires - int(clock.now().timestamp()))
 
-    @post("/logout", status_code=HTTP_204_NO_CONTENT, opt={IGNORES_TOKEN: True})
+    @post("/logout", status_code=HTTP_204_NO_CONTENT, opt={IGNORES_TOKEN: True}, summary="Sign out")
     async def sign_out(self, request: CallerRequest, data: JSONBody[SignOutIn | None] = None) -> None:
         wish = data or SignOutIn()
         await sessions.sign_out(request.user, wish.refresh, everywhere=wish.everywhere)
 
-    @get("/check")
+    @get("/check", summary="Who am I")
     async def check(self, request: CallerRequest) -> WhoOut:
         caller = request.user
         if caller.user_id is None:

@@ -12,7 +12,7 @@ from domains.imports.listing import get_import
 from domains.imports.schemas import JobOut
 
 LOOK_SECONDS = 0.25
-LONGEST_SILENCE_SECONDS = 1.0
+LONGEST_SILENCE_SECONDS = 0.75
 
 
 async def watch(import_id: UUID) -> AsyncIterator[JobOut]:
