@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="stockroom-test-"))
+# Another PostgreSQL than the wheel's, say 15: TEST_POSTGRES_BIN is the directory of its programs.
+POSTGRES_BIN = Path(os.environ["TEST_POSTGRES_BIN"]) if os.environ.get("TEST_POSTGRES_BIN") else None
 # The product reads its settings when it is first imported: its environment has to stand before that.
 for name in ("DATABASE_URL", "REDIS_URL", "ADMIN_EMAIL", "ADMIN_PASSWORD", "PUBLIC_CATALOG", "DOCS_ACCESS"):
     os.environ[name] = ""
@@ -28,7 +30,7 @@ KEPT_TABLES = {"migration", "location"}
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Urls]:
-    with embedded(DATA_DIR, throwaway=True) as urls:
+    with embedded(DATA_DIR, throwaway=True, postgres_bin=POSTGRES_BIN) as urls:
         yield urls
     shutil.rmtree(DATA_DIR, ignore_errors=True)
 

@@ -7,7 +7,7 @@ import httpx
 
 from domains.catalog import export
 from piccolo_conf import execute
-from tests.imports.helpers import import_csv
+from tests.imports.uploads import import_csv
 
 EXPORT = "/api/products/export"
 PRODUCT = {

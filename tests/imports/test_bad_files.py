@@ -6,7 +6,7 @@ import random
 import httpx
 import pytest
 
-from tests.imports.helpers import count, import_csv, make_csv, product, upload
+from tests.imports.uploads import count, import_csv, make_csv, product, upload
 
 REFUSED = {
     "empty": (b"", "empty"),

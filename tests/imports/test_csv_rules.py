@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from piccolo_conf import execute, fetch
-from tests.imports.helpers import assert_stock_is_true, count, import_csv, make_csv, product
+from tests.imports.uploads import assert_stock_is_true, count, import_csv, make_csv, product
 
 BASIC = "sku,name,description,price,is_active\n"
 

@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.imports.helpers import count, import_csv, make_csv, product, upload
+from tests.imports.uploads import count, import_csv, make_csv, product, upload
 
 FILE = make_csv(
     ["A", "Anvil", "2.00", 5], ["B", "Bellows", "1.00", 1], ["C", "Crucible", "abc", 1], ["D", "Die", "4.00", ""]

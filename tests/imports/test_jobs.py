@@ -16,8 +16,8 @@ from domains.imports.progress import LeaseLost
 from lib import clock, files
 from piccolo_conf import execute, fetch_value
 from queues.job import QUEUES
-from tests.imports.helpers import count, import_csv, make_csv, product, upload
-from tests.imports.helpers import work as run
+from tests.imports.uploads import count, import_csv, make_csv, product, upload
+from tests.imports.uploads import work as run
 
 ROWS = make_csv(*[[f"S{number}", f"Thing {number}", "1.00", 1] for number in range(50)])
 

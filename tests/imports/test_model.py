@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domains.imports import work
 from domains.imports.jobs import run_import
 from piccolo_conf import execute, fetch
-from tests.imports.helpers import assert_stock_is_true, import_csv, make_csv, upload
+from tests.imports.uploads import assert_stock_is_true, import_csv, make_csv, upload
 
 SKUS = ["a", "A", "b", "B ", "c", "ß", "SS", ""]
 ROWS = st.lists(
