@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TextIO
@@ -46,13 +46,18 @@ class Commands(CLIPlugin):
             cli.add_command(command)
 
 
-def runs(*, own: bool = False) -> Callable[[Callable[P, Coroutine[Any, Any, None]]], Callable[P, None]]:
-    """Run an async command with PostgreSQL and Redis there: the given ones, or those of DATA_DIR."""
+def runs(
+    *, own: bool = False, quiet: bool = True
+) -> Callable[[Callable[P, Coroutine[Any, Any, None]]], Callable[P, None]]:
+    """Run an async command with PostgreSQL and Redis there: the given ones, or those of DATA_DIR.
+
+    `own`: this process shall run the servers. `quiet`: it speaks to a person, so it logs warnings only.
+    """
 
     def decorate(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
         @wraps(command)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
-            log.configure()
+            log.configure(quiet=quiet)
             with _servers(own=own), contextlib.suppress(KeyboardInterrupt):
                 asyncio.run(command(*args, **kwargs))
 
@@ -71,14 +76,14 @@ def _servers(*, own: bool) -> Iterator[None]:
 
 
 @click.command()
-@runs(own=True)
+@runs(own=True, quiet=False)
 async def up() -> None:
     """Start everything: servers, migrations, first admin, sample catalogue, web and worker."""
     await run_everything()
 
 
 @click.command()
-@runs()
+@runs(quiet=False)
 async def worker() -> None:
     """Work on imports and other jobs until told to stop."""
     await work_forever()
@@ -163,10 +168,12 @@ async def _import_file(file: Path, policy: Policy, location: str, mapping: str, 
     import_id, is_new = await services.create_import(wanted, Origin.CLI)
     if not is_new:
         files.remove(wanted.file.key)
-    work: Awaitable[None] = asyncio.create_task(run_import(import_id=import_id))
+    work = asyncio.create_task(run_import(import_id=import_id))
     with Bar(file.name) as bar:
         async for job in watch(import_id):
             bar.show(f"{file.name}: {job.phase}", job.processed_rows, job.total_rows, job.rows_per_second)
+            if work.done():
+                break
     await work
     return await listing.get_import(import_id)
 

@@ -61,9 +61,12 @@ TELL_WHO_ACTS = """
 
 
 @contextlib.asynccontextmanager
-async def pool(size: int = settings.database_pool_size) -> AsyncIterator[None]:
-    """Without an open pool Piccolo opens a connection for every query, in silence."""
-    await DB.start_connection_pool(min_size=1, max_size=size, reset=_keep_session, command_timeout=60)
+async def pool(size: int = settings.database_pool_size, *, longest_seconds: float = 60) -> AsyncIterator[None]:
+    """Without an open pool Piccolo opens a connection for every query, in silence.
+
+    A statement that takes longer than `longest_seconds` ends in a TimeoutError.
+    """
+    await DB.start_connection_pool(min_size=1, max_size=size, reset=_keep_session, command_timeout=longest_seconds)
     try:
         yield
     finally:

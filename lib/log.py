@@ -6,7 +6,7 @@ import sys
 import structlog
 from structlog.typing import Processor
 
-from settings import LogFormat, settings
+from settings import LogFormat, LogLevel, settings
 
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -16,8 +16,8 @@ SHARED: list[Processor] = [
 ]
 
 
-def configure() -> None:
-    """Send our own lines and those of libraries through one formatter to stderr."""
+def configure(*, quiet: bool = False) -> None:
+    """Send our own lines and those of libraries through one formatter to stderr; `quiet` leaves only warnings."""
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -28,7 +28,7 @@ def configure() -> None:
     handler.setFormatter(_formatter())
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.log_level)
+    root.setLevel(LogLevel.WARNING if quiet else settings.log_level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "saq"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True

@@ -28,6 +28,7 @@ REDIS_URL = settings.redis_url or embedded.redis_url(settings.data_dir)
 LONGEST_WAIT_SECONDS = 0.2
 # Rings for the same thing within this time are one; a longer memory would outlive a worker that died with the job.
 SAME_RING_SECONDS = 10
+CROWD = 100
 
 
 def connect_redis() -> Redis:
@@ -76,6 +77,14 @@ class Job(Generic[P]):
                 await QUEUES[self.queue].enqueue(job)
         except (RedisError, OSError, TimeoutError) as error:
             logger.warning("not_rung", job=self.name, error=type(error).__name__)
+
+    async def is_crowded(self) -> bool:
+        """Enough rings wait in its queue: more would only pile up behind a long job."""
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                return await QUEUES[self.queue].count("queued") >= CROWD
+        except (RedisError, OSError, TimeoutError):
+            return False
 
     async def work(self, context: Context, **kwargs: Any) -> None:
         """What SAQ calls: the function with its job id in every log line, acting as the system."""

@@ -11,6 +11,7 @@ import msgspec
 from domains.accounts import users
 from domains.imports import services
 from domains.imports.jobs import run_import
+from domains.imports.listing import get_import
 from domains.imports.schemas import NewImport
 from domains.imports.tables import Origin, Status
 from domains.imports.watching import watch
@@ -107,9 +108,12 @@ async def load_sample(*, here: bool = False) -> None:
     with acting(name="system", source=Source.SYSTEM):
         file = await files.save_file(SAMPLE, settings.max_upload_mb << 20)
         import_id, _ = await services.create_import(NewImport(file=file, filename=SAMPLE.name), Origin.CLI)
-    await (run_import(import_id=import_id) if here else run_import.later(import_id=import_id))
-    async for job in watch(import_id):
-        if job.is_final:
-            outcome = f"{job.created} products" if job.status is Status.COMPLETED else job.failure_detail
-            say(f"Sample catalogue: {outcome}")
+    if here:
+        await run_import(import_id=import_id)
+    else:
+        await run_import.later(import_id=import_id)
+        async for _ in watch(import_id):
+            pass
+    job = await get_import(import_id)
+    say(f"Sample catalogue: {f'{job.created} products' if job.status is Status.COMPLETED else job.failure_detail}")
     await disconnect()

@@ -27,13 +27,15 @@ JOBS: list[Job[Any]] = [run_import, run_bulk_change]
 CONCURRENCY = {"default": settings.worker_concurrency, "imports": settings.import_concurrency}
 GRACE_SECONDS = 20
 SPARE_CONNECTIONS = 4
+# A chunk of an import may have to wait for others' locks.
+LONGEST_STATEMENT_SECONDS = 600
 
 
 async def work_forever() -> None:
     """Until SIGINT or SIGTERM: running jobs get 20 seconds to end, then their rows wait for the next worker."""
     logging.getLogger("saq").addFilter(RedisAway())
     workers = [_make_worker(name) for name in QUEUES]
-    async with pool(sum(CONCURRENCY.values()) + SPARE_CONNECTIONS):
+    async with pool(sum(CONCURRENCY.values()) + SPARE_CONNECTIONS, longest_seconds=LONGEST_STATEMENT_SECONDS):
         tasks = [asyncio.create_task(worker.start()) for worker in workers]
         sweep = asyncio.create_task(sweep_forever())
         await _until_told()

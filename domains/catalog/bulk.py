@@ -77,6 +77,9 @@ async def _merge_once(
         async with transaction() as connection:
             await merge.run(connection, staged)
             outcomes = await merge.outcomes(connection)
+    for place in {place for place, _ in staged} - {row["row_number"] for row in outcomes}:
+        twin = [FieldError(SKU, "is that of a later item, in letters that only the database finds equal")]
+        results[place] = msgspec.structs.replace(results[place], errors=twin)
     for place, product_id, action, field, message in outcomes:
         outcome = WORDS[action]
         errors = [FieldError(field, message)] if outcome is Outcome.ERROR else []

@@ -13,6 +13,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 WEB_ADDRESS = re.compile(r"https?://[^\s]+")
 LARGEST_ATTRIBUTES_BYTES = 64 * 1024
 DEEPEST = 8
+LONGEST_NAME_BYTES, LONGEST_TYPE_BYTES = 1_300, 2_600
 
 
 def clean(product: msgspec.Struct) -> dict[str, Any]:
@@ -50,7 +51,19 @@ def clean_name(text: str) -> str:
     """Raises ValueError with a plain sentence."""
     if not (trimmed := text.strip()):
         raise ValueError("must not be blank")
-    return trimmed
+    return _fitting(trimmed, LONGEST_NAME_BYTES)
+
+
+def clean_product_type(text: str) -> str | None:
+    """Raises ValueError with a plain sentence."""
+    return _fitting(text.strip(), LONGEST_TYPE_BYTES) or None
+
+
+def _fitting(text: str, most: int) -> str:
+    """Indexes hold 2,704 bytes; that of the names holds each of them twice."""
+    if len(text.encode("utf-8", "replace")) > most:
+        raise ValueError(f"must be at most {most} bytes long in UTF-8")
+    return text
 
 
 def clean_text(text: str) -> str | None:
@@ -79,7 +92,7 @@ RULES: dict[str, Callable[[Any], Any]] = {
     "sku": clean_sku,
     "name": clean_name,
     "brand": clean_text,
-    "product_type": clean_text,
+    "product_type": clean_product_type,
     "condition": clean_text,
     "gender": clean_text,
     "age_group": clean_text,

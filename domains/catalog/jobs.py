@@ -11,5 +11,7 @@ async def run_bulk_change(job_id: UUID | str) -> None:
 
 async def ring_waiting_changes() -> None:
     """For the sweep: changes that nobody works on."""
+    if await run_bulk_change.is_crowded():
+        return
     for job_id in await bulk_jobs.waiting_jobs():
         await run_bulk_change.later(job_id=job_id)

@@ -107,7 +107,7 @@ INSERT_NEW = """
 
 UPDATE_CHANGED = """
     UPDATE product p SET inventory_quantity = p.inventory_quantity + coalesce(s.delta, 0) {assignments}
-    FROM product_stage s WHERE p.id = s.product_id AND s.action = 'update'
+    FROM product_stage s WHERE p.id = s.product_id AND s.action = 'update' AND lower(p.sku) = lower(s.sku)
 """
 
 STOCK_MOVES = """
@@ -123,7 +123,7 @@ OUTCOMES = "SELECT row_number, product_id, action, field, message FROM product_s
 
 
 class Raced(Exception):
-    """Not a fault: a product of the set was deleted between two statements. Do it again."""
+    """Not a fault: a product of the set was deleted or renamed between two statements. Do it again."""
 
 
 # Together with Raced: what two writers at once can do to each other. The set may simply be merged again.

@@ -59,7 +59,8 @@ def make_chunks(batches: Iterable[Batch], survey: Survey, *, after: int, size: i
     chunk = Chunk([], [], [], after)
     for batch in batches:
         _add(chunk, batch, survey, after, carried)
-        if len(chunk.rows) + len(chunk.errors) + len(chunk.duplicates) >= size:
+        is_full = len(chunk.rows) + len(chunk.errors) + len(chunk.duplicates) >= size
+        if is_full or (batch.is_long and chunk.rows):
             yield _combined(chunk)
             chunk = Chunk([], [], [], batch.last)
     if chunk.last > after and (chunk.rows or chunk.errors or chunk.duplicates):

@@ -6,6 +6,7 @@ from datetime import date
 
 import msgspec
 
+from domains.catalog.cleaning import CONTROL
 from domains.catalog.merge import NEVER_CLEARED
 
 CLEAR = "<clear>"
@@ -48,6 +49,15 @@ def read_text(limit: int) -> Callable[[str], str]:
     return parse
 
 
+def read_sku(cell: str) -> str:
+    sku = cell.strip()
+    if len(sku) > 100:
+        raise BadCell("is longer than 100 characters")
+    if not sku or CONTROL.search(sku):
+        raise BadCell("contains control characters")
+    return sku
+
+
 def read_money(cell: str) -> str:
     if MONEY.fullmatch(cell):
         return cell
@@ -62,9 +72,11 @@ def read_money(cell: str) -> str:
 
 def read_whole(cell: str) -> str:
     if WHOLE.fullmatch(cell):
-        if int(cell.partition(".")[0]) > LARGEST_INTEGER:
+        # Python reads no number of more than 4,300 digits, zeros included.
+        whole = cell.partition(".")[0].lstrip("0") or "0"
+        if int(whole) > LARGEST_INTEGER:
             raise BadCell("is too large")
-        return cell.partition(".")[0]
+        return whole
     if NEGATIVE.fullmatch(cell):
         raise BadCell("must not be negative")
     if re.fullmatch(r"[0-9]+", cell):
@@ -120,7 +132,7 @@ def read_options(cell: str) -> str:
     return msgspec.json.encode(value).decode()
 
 
-SKU = Column(name="sku", aliases=("variant_sku",), parse=read_text(100))
+SKU = Column(name="sku", aliases=("variant_sku",), parse=read_sku)
 NAME = Column(name="name", aliases=("title", "product_name"), parse=read_text(500))
 QUANTITY = Column(
     name="inventory_quantity",

@@ -27,12 +27,14 @@ NON_ASCII = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
     """The file's bytes, unpacked when they are gzip. Raises FileRefused for a broken or bloated archive."""
-    with path.open("rb") as file:
-        packed = file.peek(2)[:2] == GZIP_MAGIC
-        try:
+    try:
+        with path.open("rb") as file:
+            packed = file.peek(2)[:2] == GZIP_MAGIC
             yield cast("BinaryIO", Unpacked(file)) if packed else file
-        except (gzip.BadGzipFile, zlib.error, EOFError):
-            raise FileRefused(FailureReason.UNDECODABLE, "The gzip archive is damaged.") from None
+    except (gzip.BadGzipFile, zlib.error, EOFError):
+        raise FileRefused(FailureReason.UNDECODABLE, "The gzip archive is damaged.") from None
+    except OSError as error:
+        raise FileRefused(FailureReason.FILE_MISSING, f"The file cannot be read: {error.strerror}.") from None
 
 
 class Unpacked(gzip.GzipFile):

@@ -13,5 +13,7 @@ async def run_import(import_id: UUID | str) -> None:
 
 async def ring_waiting() -> None:
     """For the sweep: imports that nobody works on."""
+    if await run_import.is_crowded():
+        return
     for import_id in await services.waiting_imports():
         await run_import.later(import_id=import_id)

@@ -10,7 +10,7 @@ import msgspec
 from domains.imports.columns import BY_NAME, SKU, Column, count_known, find_column
 from domains.imports.decoding import detect_encoding, open_text
 from domains.imports.errors import FileRefused
-from domains.imports.lines import BrokenRecord, Lines
+from domains.imports.lines import BrokenRecord, EndOfTable, Lines
 from domains.imports.tables import FailureReason
 
 DELIMITERS = ",;\t|"
@@ -57,7 +57,7 @@ def _read_header(lines: Lines, mapping: dict[str, str]) -> tuple[str, list[str]]
     first = _first_line(lines)
     if said := SEPARATOR_LINE.fullmatch(first):
         lines.forget()
-        return said[1], _parse_header(lines, said[1])
+        return said[1], _parse_said_header(lines, said[1])
     guesses = []
     for delimiter in DELIMITERS:
         try:
@@ -77,6 +77,15 @@ def _first_line(lines: Lines) -> str:
             lines.rewind()
             return line
     raise FileRefused(FailureReason.EMPTY, "The file is empty.")
+
+
+def _parse_said_header(lines: Lines, delimiter: str) -> list[str]:
+    try:
+        return _parse_header(lines, delimiter)
+    except EndOfTable:
+        raise FileRefused(FailureReason.EMPTY, "The file names a separator and has no header.") from None
+    except BrokenRecord as broken:
+        raise FileRefused(FailureReason.NOT_A_TABLE, f"The header cannot be read: {broken}.") from None
 
 
 def _parse_header(lines: Lines, delimiter: str) -> list[str]:

@@ -20,6 +20,10 @@ SENTENCES = {
 }
 
 
+class EndOfTable(Exception):
+    """There are no more records. Not StopIteration: that cannot cross from a thread to whoever awaits it."""
+
+
 class BrokenRecord(ValueError):
     """A record cannot be read; `text` is how it begins."""
 
@@ -51,10 +55,12 @@ class Lines:
         return line
 
     def read_record(self, reader: "Iterator[list[str]]") -> list[str]:
-        """The next record's cells, [] for a blank line. Raises StopIteration at the end."""
+        """The next record's cells, [] for a blank line. Raises EndOfTable."""
         self.taken.clear()
         try:
             return next(reader)
+        except StopIteration:
+            raise EndOfTable from None
         except csv.Error as error:
             text = self.taken[0] if self.taken else ""
             self._restart()

@@ -19,7 +19,11 @@ from settings import settings
 
 LEASE = f"interval '{settings.import_lease_seconds} seconds'"
 MOST_ERRORS_KEPT = 100_000
-LONGEST_CELL_KEPT = 2000
+LONGEST_CELL_KEPT = 10_000
+LONGEST_SKU_KEPT = 100
+LEFT_OUT = f" (cells of more than {LONGEST_CELL_KEPT} characters are left out here)"
+# A file that ends its worker each time would go round for ever; a retry by hand gives it as many turns again.
+MOST_ATTEMPTS = 30
 MOST_CELLS_KEPT = 200
 
 CLAIM = f"""
@@ -90,7 +94,11 @@ async def claim(import_id: UUID) -> Claim | None:
     if row is None:
         return None
     fields = dict(row) | {"mapping": msgspec.json.decode(row["mapping"]), "file_key": row["file_key"] or "gone"}
-    return msgspec.convert(fields, Claim)
+    claimed = msgspec.convert(fields, Claim)
+    if claimed.attempt % MOST_ATTEMPTS == 0:
+        await fail(claimed, FailureReason.INTERNAL, f"Given up after {claimed.attempt} attempts.")
+        return None
+    return claimed
 
 
 async def enter(claim: Claim, phase: Phase, layout: Layout, total: int | None = None) -> None:
@@ -126,7 +134,14 @@ async def _keep_errors(connection: Connection, import_id: UUID, errors: list[Row
     await connection.copy_records_to_table(
         "import_row_error",
         records=[
-            (import_id, error.row_number, _clean(error.sku), error.field, _clean(error.message), _kept(error.cells))
+            (
+                import_id,
+                error.row_number,
+                _clean(error.sku)[:LONGEST_SKU_KEPT],
+                error.field,
+                _message(error),
+                _kept(error.cells),
+            )
             for error in errors
         ],
         columns=["job", "row_number", "sku", "field", "message", "row"],
@@ -165,8 +180,13 @@ async def count_written(claim: Claim) -> int:
     return written
 
 
+def _message(error: RowError) -> str:
+    return _clean(error.message) + (LEFT_OUT if max(map(len, error.cells), default=0) > LONGEST_CELL_KEPT else "")
+
+
 def _kept(cells: list[str]) -> str:
-    return _json([cell[:LONGEST_CELL_KEPT] for cell in cells[:MOST_CELLS_KEPT]])
+    """A cell that is too long becomes empty, which keeps the old value: half of it would replace the whole."""
+    return _json([cell if len(cell) <= LONGEST_CELL_KEPT else "" for cell in cells[:MOST_CELLS_KEPT]])
 
 
 def _json(texts: list[str]) -> str:

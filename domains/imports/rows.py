@@ -4,8 +4,9 @@ import csv
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import compress, islice
+from itertools import compress
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,14 +14,16 @@ from domains.imports.columns import CLEAR, SKU, BadCell, Column
 from domains.imports.decoding import open_text
 from domains.imports.errors import RowError
 from domains.imports.layout import Layout, clean_header
-from domains.imports.lines import BrokenRecord, Lines
+from domains.imports.lines import BrokenRecord, EndOfTable, Lines
 from lib.csv_safety import unescape_formula
 
 BATCH_ROWS = 1000
+BATCH_CHARACTERS = 4_000_000
 UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 UNREADABLE_UTF_16 = re.compile("[\x00\ud800-\udfff\ufffd]")
 
-Values = list[str | None]
+Values: TypeAlias = list[str | None]
+Numbered: TypeAlias = tuple[int, list[str] | BrokenRecord]
 
 
 class Batch(msgspec.Struct):
@@ -32,6 +35,11 @@ class Batch(msgspec.Struct):
     originals: list[list[str]]
     last: int
 
+    @property
+    def is_long(self) -> bool:
+        """It ended before its thousandth row: a chunk takes no more of the kind."""
+        return len(self.rows) + len(self.errors) < BATCH_ROWS
+
 
 def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     """Every data row of the file, in order, numbered from 1 without the header and blank lines."""
@@ -40,9 +48,22 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
         for cells in records:
             if isinstance(cells, list) and clean_header(cells) == layout.header:
                 break
-        numbered = enumerate(records, start=1)
-        while batch := list(islice(numbered, BATCH_ROWS)):
+        for batch in _batches(enumerate(records, start=1)):
             yield _check(batch, layout)
+
+
+def _batches(numbered: Iterator[Numbered]) -> Iterator[list[Numbered]]:
+    """By the thousand, sooner where rows are long: memory is bounded in bytes."""
+    batch: list[Numbered] = []
+    size = 0
+    for number, record in numbered:
+        batch.append((number, record))
+        size += sum(map(len, record)) if isinstance(record, list) else len(record.text)
+        if len(batch) >= BATCH_ROWS or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _read_records(lines: Lines, layout: Layout) -> Iterator[list[str] | BrokenRecord]:
@@ -50,7 +71,7 @@ def _read_records(lines: Lines, layout: Layout) -> Iterator[list[str] | BrokenRe
     while True:
         try:
             cells = lines.read_record(reader)
-        except StopIteration:
+        except EndOfTable:
             return
         except BrokenRecord as broken:
             yield broken
@@ -59,7 +80,7 @@ def _read_records(lines: Lines, layout: Layout) -> Iterator[list[str] | BrokenRe
                 yield cells
 
 
-def _check(batch: list[tuple[int, list[str] | BrokenRecord]], layout: Layout) -> Batch:
+def _check(batch: list[Numbered], layout: Layout) -> Batch:
     """Split rows into good ones, as typed text by column, and rejected ones."""
     errors = [RowError(number, "", "", str(it), [it.text]) for number, it in batch if isinstance(it, BrokenRecord)]
     whole = [(number, it) for number, it in batch if isinstance(it, list)]

@@ -6,12 +6,13 @@ this beforehand means one write for each product, and a second import of the sam
 
 from array import array
 from collections.abc import Iterable
+from hashlib import blake2b
 
 from domains.imports.rows import Batch, Values
 
 BUCKETS = 64
 # Carried from one row to a later one in memory; a file with more of them has the rest written row by row.
-MOST_CARRIED = 50_000
+MOST_CARRIED = 20_000
 
 
 class RowSet:
@@ -50,9 +51,13 @@ class Survey:
         return self
 
     def _note(self, batch: Batch) -> None:
-        """Two SKUs of one 64-bit hash would meet once in 10^8 files of 500,000 rows; the hash is keyed by process."""
+        """Two SKUs of one 64-bit hash would meet once in 10^8 files of 500,000 rows.
+
+        Whoever takes an import over has to find the same pairs, so the hash is the same in every process.
+        """
         for number, row in zip(batch.numbers, batch.rows, strict=True):
-            key = hash((row[0] or "").lower())
+            digest = blake2b((row[0] or "").lower().encode(), digest_size=8).digest()
+            key = int.from_bytes(digest, "little", signed=True)
             bucket = key % BUCKETS
             self.hashes[bucket].append(key)
             self.numbers[bucket].append(number)

@@ -48,6 +48,7 @@ async def run_import(import_id: UUID) -> None:
         bulk=True,
     ):
         try:
+            logger.info("import_claimed", import_id=str(claim.id), attempt=claim.attempt, cursor=claim.cursor)
             await _run_claimed(claim)
         except LeaseLost:
             logger.info("import_let_go", import_id=str(claim.id))
@@ -87,6 +88,7 @@ async def _import_file(claim: Claim) -> None:
     async for chunk in _read_ahead(chunks):
         await _import_chunk(claim, merge, chunk)
     await progress.complete(claim)
+    logger.info("import_completed", import_id=str(claim.id), rows=survey.total)
     await _tidy(claim)
 
 

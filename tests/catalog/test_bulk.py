@@ -58,6 +58,20 @@ async def test_stock_is_booked_once_for_each_product(staff: httpx.AsyncClient) -
     assert await find_differences() == []
 
 
+async def test_letters_that_only_the_database_finds_equal_are_one_sku(staff: httpx.AsyncClient) -> None:
+    answer = (
+        await staff.post(BULK, json=[{"sku": "\u03a3A", "name": "First"}, {"sku": "\u03c3a", "name": "Last"}])
+    ).json()
+    assert (answer["created"], answer["errors"]) == (1, 1)
+    assert all(item["errors"] or item["result"] == "created" for item in answer["results"])
+
+
+async def test_a_name_too_long_for_its_index_is_told_of_alone(staff: httpx.AsyncClient) -> None:
+    items = [{"sku": "A", "name": "\u5b57" * 500}, {"sku": "B", "name": "Bellows"}]
+    answer = (await staff.post(BULK, json=items)).json()
+    assert (answer["created"], answer["results"][0]["errors"][0]["field"]) == (1, "name")
+
+
 async def test_more_than_a_thousand_are_refused(staff: httpx.AsyncClient) -> None:
     items = [{"sku": f"S{number}", "name": "Thing"} for number in range(1001)]
     assert (await staff.post(BULK, json=items)).status_code == 400

@@ -21,6 +21,8 @@ REFUSED = {
     "a million columns": (b"sku,name," + b"x," * 1_000_000 + b"\n", "unknown_header"),
     "a damaged archive": (gzip.compress(b"sku,name\nA,B\n" * 5000)[:-20], "undecodable"),
     "no archive": (b"\x1f\x8bnonsense", "undecodable"),
+    "a separator and nothing more": (b"sep=;\n", "empty"),
+    "a separator and an open quote": (b'sep=;\n"sku;name\nA;B\n', "not_a_table"),
     "a zip": (b"PK\x03\x04....", "not_a_table"),
     "endless quotes": (b"sku,name\n" + b'A,"x\nB,y\n' * 300, "not_a_table"),
 }
@@ -66,6 +68,8 @@ BAD_CELLS = [
     ("name", "x" * 501, "name is longer than 500 characters"),
     ("description", "nul\0here", "description contains a NUL character"),
     ("sku", " ", "sku is missing"),
+    ("sku", "A\nB", "sku contains control characters"),
+    ("sku", "x" * 101, "sku is longer than 100 characters"),
 ]
 
 
@@ -90,6 +94,30 @@ async def test_a_bad_cell_is_reported_and_the_other_rows_go_in(
 async def test_prices_that_are_exact_are_taken(staff: httpx.AsyncClient, cell: str, stored: str) -> None:
     await import_csv(staff, f"sku,name,price\nA,Anvil,{cell}\n")
     assert (await product("A"))["price"] == stored
+
+
+async def test_a_number_of_five_thousand_zeros_is_still_a_number(staff: httpx.AsyncClient) -> None:
+    await import_csv(staff, make_csv(["A", "Anvil", "0" * 5000 + "5", "0" * 5000 + "7"]))
+    anvil = await product("A")
+    assert (anvil["price"], anvil["inventory_quantity"]) == ("5.00", 7)
+
+
+async def test_a_mended_row_never_loses_the_end_of_a_long_cell(staff: httpx.AsyncClient) -> None:
+    long = "word " * 4000
+    await import_csv(staff, f"sku,name,description,price\nA,Anvil,{long},1\n")
+    job = await import_csv(staff, f"sku,name,description,price\nA,Anvil,{long},abc\n")
+    report = await staff.get(f"/api/jobs/{job['job_id']}/errors.csv")
+    assert "left out here" in report.text
+    await import_csv(staff, report.text.replace("abc", "2"))
+    anvil = await product("A")
+    assert (anvil["price"], len(anvil["description"])) == ("2.00", len(long))
+
+
+async def test_long_rows_are_taken_in_small_chunks(staff: httpx.AsyncClient) -> None:
+    """Eighty megabytes of a column that nobody knows, out of a small archive."""
+    rows = "".join(f"S{number},Thing,{'x' * 1_000_000}\n" for number in range(80))
+    job = await import_csv(staff, gzip.compress(f"sku,name,weather\n{rows}".encode(), 1))
+    assert (job["status"], job["created"]) == ("completed", 80)
 
 
 async def test_invalid_utf_8_spoils_its_row_only(staff: httpx.AsyncClient) -> None:
