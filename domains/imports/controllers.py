@@ -20,6 +20,7 @@ from domains.catalog.tables import Policy
 from domains.imports import listing, services
 from domains.imports.columns import LARGEST_INTEGER
 from domains.imports.jobs import run_import
+from domains.imports.layout import ERROR_COLUMN
 from domains.imports.schemas import AcceptedOut, JobDetailOut, JobOut, NewImport, PreviewOut
 from domains.imports.upload import Upload, receive
 from domains.imports.watching import watch
@@ -195,7 +196,7 @@ async def _messages(job_id: UUID) -> AsyncIterator[ServerSentEventMessage]:
 
 async def _error_lines(job_id: UUID, header: list[str]) -> AsyncIterator[str]:
     """A row keeps its cells and its place for them, also when it has too few or too many."""
-    yield _line([*header, "_error"])
+    yield _line([*header, ERROR_COLUMN])
     async for cells, message in listing.all_error_cells(job_id):
         padded = [*cells, *[""] * (len(header) - len(cells))]
         yield _line([*padded[: len(header)], message, *padded[len(header) :]])

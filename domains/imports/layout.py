@@ -18,6 +18,8 @@ MOST_COLUMNS = 1000
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 IGNORED = ""
+# What errors.csv adds: a mended file comes back with it.
+ERROR_COLUMN = "_error"
 ENCODING_NAMES = {"cp1252": "Windows-1252", "utf-8-sig": "UTF-8"}
 SHOPIFY_HEADERS = {"handle", "url handle"}
 
@@ -136,7 +138,9 @@ def _assign(header: list[str], mapping: dict[str, str]) -> dict[int, Column]:
 
 def _warnings(encoding: str, header: list[str], found: dict[int, Column], mapping: dict[str, str]) -> list[str]:
     unknown = [
-        cell for position, cell in enumerate(header) if position not in found and mapping.get(cell) != IGNORED and cell
+        cell
+        for position, cell in enumerate(header)
+        if position not in found and mapping.get(cell) != IGNORED and cell not in ("", ERROR_COLUMN)
     ]
     warnings = [f"Columns that are not known were left out: {_quote(unknown)}."] if unknown else []
     if encoding != "utf-8-sig":

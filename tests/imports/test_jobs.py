@@ -115,7 +115,7 @@ class TestErrors:
             "row 3: the row has 2 cells, the header has 3",
         ]
         again = await import_csv(staff, report.text.replace("abc", "5").replace("C,Crucible,,", "C,Crucible,7,"))
-        assert (again["created"], again["error_count"]) == (2, 0)
+        assert (again["created"], again["error_count"], again["warnings"]) == (2, 0, [])
         assert (await product("A"))["name"] == "=Anvil, large"
 
     async def test_the_job_shows_a_hundred_and_the_report_has_all(self, staff: httpx.AsyncClient) -> None:
