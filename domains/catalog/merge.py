@@ -176,11 +176,14 @@ class Merge:
             records=[(number, *texts) for number, texts in rows],
             columns=["row_number", *self.columns],
         )
-        await self._decide(connection)
-        updated = await self._write(connection)
+        await connection.execute(f"{DROP_TWINS}; {self._match()}")
         merged = await self._report(connection, len(rows))
-        if updated != f"UPDATE {merged.updated}":
-            raise Raced
+        if merged.unchanged + merged.skipped < len(rows):
+            await self._decide(connection)
+            updated = await self._write(connection)
+            merged = await self._report(connection, len(rows))
+            if updated != f"UPDATE {merged.updated}":
+                raise Raced
         await connection.execute(PLAN_FREELY)
         return merged
 
@@ -189,9 +192,7 @@ class Merge:
         return await connection.fetch(OUTCOMES)
 
     async def _decide(self, connection: Connection) -> None:
-        """Give every staged row its action, and lock the products that will change."""
-        await connection.execute(DROP_TWINS)
-        await connection.execute(self._match())
+        """Give every row that is new or differs its action, and lock the products that will change."""
         if self.policy is Policy.UPDATE_ONLY:
             await connection.execute(SKIP_NEW)
         else:
