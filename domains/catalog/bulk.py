@@ -9,7 +9,7 @@ import msgspec
 from domains.catalog.bulk_schemas import BulkItemOut, BulkOut, Outcome
 from domains.catalog.cleaning import try_clean
 from domains.catalog.columns import WRITABLE
-from domains.catalog.merge import NEVER_CLEARED, RACES, SKU, Merge
+from domains.catalog.merge import NEVER_CLEARED, RACES, SKU, Merge, fold
 from domains.catalog.schemas import ProductPatch
 from domains.catalog.tables import Policy, Reason
 from lib.actor import acting
@@ -29,7 +29,7 @@ async def upsert_products(items: Sequence[ProductPatch | BadInput]) -> BulkOut:
     seen: dict[str, int] = {}
     for place, item in enumerate(items):
         values, errors = ({}, item.errors) if isinstance(item, BadInput) else _read(item)
-        if not errors and (first := seen.setdefault(str(values[SKU]).lower(), place)) != place:
+        if not errors and (first := seen.setdefault(fold(values[SKU]), place)) != place:
             errors = [FieldError(SKU, f"stands in item {first} already")]
         results.append(BulkItemOut(place, str(values.get(SKU) or ""), Outcome.ERROR, errors=errors))
         if not errors:

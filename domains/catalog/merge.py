@@ -122,6 +122,12 @@ REJECTED = "SELECT row_number, sku, field, message FROM product_stage WHERE acti
 OUTCOMES = "SELECT row_number, product_id, action, field, message FROM product_stage ORDER BY row_number"
 
 
+def fold(sku: str | None) -> str:
+    """A SKU as PostgreSQL's lower() compares it: letter by letter, where Python's looks at the end of a Greek word."""
+    text = sku or ""
+    return text.lower() if text.isascii() else "".join(map(str.lower, text))
+
+
 class Raced(Exception):
     """Not a fault: a product of the set was deleted or renamed between two statements. Do it again."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from domains.catalog.merge import Rejected
+from domains.catalog.merge import Rejected, fold
 from domains.imports.errors import RowError
 from domains.imports.rows import Batch, Values
 from domains.imports.survey import Survey
@@ -17,7 +17,7 @@ class Row(msgspec.Struct):
 
     @property
     def key(self) -> str:
-        return (self.values[0] or "").lower()
+        return fold(self.values[0])
 
 
 class Chunk(msgspec.Struct):

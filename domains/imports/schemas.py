@@ -88,7 +88,7 @@ class JobOut(msgspec.Struct, kw_only=True):
 
 
 class JobDetailOut(JobOut, kw_only=True):
-    """`errors` are the first hundred rejected rows; errors.csv has them all."""
+    """`errors` are the first hundred rejected rows; errors.csv has the first hundred thousand."""
 
     errors: list[RowErrorOut]
 

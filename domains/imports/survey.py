@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable
 from hashlib import blake2b
 
+from domains.catalog.merge import fold
 from domains.imports.rows import Batch, Values
 
 BUCKETS = 64
@@ -56,7 +57,7 @@ class Survey:
         Whoever takes an import over has to find the same pairs, so the hash is the same in every process.
         """
         for number, row in zip(batch.numbers, batch.rows, strict=True):
-            digest = blake2b((row[0] or "").lower().encode(), digest_size=8).digest()
+            digest = blake2b(fold(row[0]).encode(), digest_size=8).digest()
             key = int.from_bytes(digest, "little", signed=True)
             bucket = key % BUCKETS
             self.hashes[bucket].append(key)

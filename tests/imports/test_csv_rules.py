@@ -187,6 +187,11 @@ async def test_the_end_of_an_import_is_an_event(staff: httpx.AsyncClient) -> Non
     assert topics == ["import.completed", "import.failed"]
 
 
+async def test_skus_that_only_python_finds_equal_are_two_products(staff: httpx.AsyncClient) -> None:
+    job = await import_csv(staff, "sku,name\n\u0391\u03a3,First\n\u03b1\u03c2,Second\n")
+    assert (job["created"], job["duplicates"], await count("product")) == (2, 0, 2)
+
+
 async def test_names_in_any_script_get_a_slug(staff: httpx.AsyncClient) -> None:
     await import_csv(staff, BASIC + "A,قهوة عربية,x,1,yes\nB,抹茶,x,1,no\nC,!!!,x,1,1\n")
     slugs = [row["slug"] for row in await fetch("SELECT slug FROM product ORDER BY id")]
