@@ -16,7 +16,7 @@ from domains.accounts.scopes import Scope
 from domains.catalog import bulk, bulk_jobs, changes
 from domains.catalog.bulk_schemas import BulkChangeOut, BulkDeleteIn, BulkJobOut, BulkOut, BulkUpdateIn
 from domains.catalog.changes import Change, TooMany
-from domains.catalog.documentation import ListOperation
+from domains.catalog.documentation import FilteredOperation
 from domains.catalog.export import export_csv
 from domains.catalog.jobs import run_bulk_change
 from domains.catalog.queries import read_list_query
@@ -95,7 +95,7 @@ class BulkController(Controller):
     @get(
         "/export",
         guards=[requires(Scope.PRODUCTS_INTERNAL)],
-        operation_class=ListOperation,
+        operation_class=FilteredOperation,
         media_type="text/csv",
         summary="Products as CSV",
     )
