@@ -33,7 +33,9 @@ DB = Engine(config={"dsn": DATABASE_URL, "server_settings": SESSION})
 
 APP_REGISTRY = AppRegistry(
     apps=[
+        "domains.mail.piccolo_app",
         "domains.accounts.piccolo_app",
+        "piccolo_api.mfa.authenticator.piccolo_app",
         "domains.events.piccolo_app",
         "domains.catalog.piccolo_app",
         "domains.imports.piccolo_app",

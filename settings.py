@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str = ""
     allowed_hosts: list[str] = msgspec.field(default_factory=lambda: ["localhost", "127.0.0.1", "[::1]"])
     cors_allowed_origins: list[str] = msgspec.field(default_factory=list)
+    trusted_proxies: list[str] = msgspec.field(default_factory=list)
+    public_url: str = ""
     host: str = "127.0.0.1"
     port: int = 8000
     data_dir: Path = Path(".data")
@@ -54,9 +56,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 10
     admin_email: str = ""
     admin_password: str = ""
+    admin_enabled: bool = True
+    admin_path: Annotated[str, msgspec.Meta(pattern=r"^/[a-z0-9][a-z0-9_-]*/?$")] = "/admin/"
     docs_access: DocsAccess = DocsAccess.PUBLIC
     public_catalog: bool = False
     staff_can_edit_products: bool = True
+    sign_in_failures_per_hour: Annotated[int, msgspec.Meta(ge=1)] = 15
+    google_client_ids: list[str] = msgspec.field(default_factory=list)
+    email_host: str = ""
+    email_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
+    email_host_user: str = ""
+    email_host_password: str = ""
+    email_use_tls: bool = True
+    email_from: str = "Stockroom <stockroom@localhost>"
+    webhook_allow_http: bool = False
+    webhook_allow_private: bool = False
     default_currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
     max_upload_mb: int = 512
     upload_retention_days: int = 30

@@ -93,8 +93,9 @@ async def sign_in_as(role: Role, username: str) -> httpx.AsyncClient:
 async def make_user(role: Role, username: str) -> int:
     """The id of a new user, who has no password to sign in with."""
     user_id: int = await fetch_value(
-        """INSERT INTO users (username, email, password, role, admin, superuser, active, created_at)
-           VALUES ($1::text, $1::text || '@example.com', '', $2::text, $2::text = 'admin', false, true, now())
+        """INSERT INTO users (username, email, password, role, admin, superuser, active, email_verified_at,
+                             created_at)
+           VALUES ($1::text, $1::text || '@example.com', '', $2::text, $2::text = 'admin', false, true, now(), now())
            RETURNING id""",
         username,
         role,

@@ -8,7 +8,7 @@ from pathlib import Path
 LONGEST_FUNCTION = 40
 LONGEST_FILE = 300
 # Written by the migration tool.
-GENERATED = re.compile(r"_0001_tables\.py$")
+GENERATED = re.compile(r"_\d{4}_tables\.py$")
 FOREIGN = {".venv", ".git", ".data", "__pycache__", "node_modules", "build", "dist"}
 HOMES = "work|root|home|Users"
 MACHINE_PATH = re.compile(rf"(?<![\w/.:{{}}-])/(?:{HOMES})(?![\w-])")

@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as Connection
 
 from domains.accounts import revocations, tokens
-from domains.accounts.schemas import Caller, anonymous
+from domains.accounts.schemas import Caller, Device, anonymous
 from domains.accounts.scopes import Scope, scopes_of
 from lib import actor
 from lib.actor import Actor, Source
@@ -84,6 +84,12 @@ class AccessPlugin(ReceiveRoutePlugin):
                 if isinstance(guard, Access):
                     handler.opt[ACCESS] = guard.scope or PUBLIC
                     handler.security = [{SECURITY_SCHEME: [guard.scope]}] if guard.scope else None
+
+
+def device_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Device:
+    """Where a request comes from; the frame has put the real address there when a trusted proxy stands between."""
+    client = connection.client
+    return Device(connection.headers.get("user-agent", ""), client.host if client is not None else "")
 
 
 def authentication(app: ASGIApp) -> ASGIApp:

@@ -6,8 +6,8 @@ from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 
 from domains.accounts import auth, sessions
-from domains.accounts.auth import IGNORES_TOKEN, CallerRequest, public
-from domains.accounts.schemas import CredentialsIn, Device, RefreshIn, SignOutIn, TokenIn, TokensOut, ValidOut, WhoOut
+from domains.accounts.auth import IGNORES_TOKEN, CallerRequest, device_of, public
+from domains.accounts.schemas import CredentialsIn, RefreshIn, SignOutIn, TokenIn, TokensOut, ValidOut, WhoOut
 from lib import clock
 
 
@@ -19,7 +19,7 @@ class SignInController(Controller):
 
     @post("/jwt/create", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True}, summary="Sign in")
     async def create(self, data: JSONBody[CredentialsIn], request: CallerRequest) -> TokensOut:
-        return await sessions.sign_in(data.identifier, data.password, _device(request))
+        return await sessions.sign_in(data.identifier, data.password, device_of(request))
 
     @post("/jwt/refresh", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True}, summary="Get new tokens")
     async def refresh(self, data: JSONBody[RefreshIn]) -> TokensOut:
@@ -41,9 +41,3 @@ class SignInController(Controller):
         if caller.user_id is None:
             return WhoOut(authenticated=False)
         return WhoOut(True, caller.user_id, caller.username, caller.role, sorted(caller.scopes))
-
-
-def _device(request: CallerRequest) -> Device:
-    return Device(
-        user_agent=request.headers.get("user-agent", ""), ip=request.client.host if request.client is not None else ""
-    )

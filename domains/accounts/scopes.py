@@ -7,6 +7,7 @@ from settings import settings
 
 
 class Scope(StrEnum):
+    ACCOUNT_OWN = "account:own"  # One's own profile, passwords and API keys; for people, so no API key carries it.
     PRODUCTS_READ = "products:read"
     PRODUCTS_INTERNAL = "products:internal"  # Inactive products, cost prices and supplier numbers.
     PRODUCTS_WRITE = "products:write"
@@ -26,7 +27,7 @@ class Scope(StrEnum):
     NOTIFICATIONS_WRITE = "notifications:write"
 
 
-CUSTOMER_SCOPES = frozenset({Scope.PRODUCTS_READ, Scope.ORDERS_OWN})
+CUSTOMER_SCOPES = frozenset({Scope.ACCOUNT_OWN, Scope.PRODUCTS_READ, Scope.ORDERS_OWN})
 ROLE_SCOPES = {
     Role.CUSTOMER: CUSTOMER_SCOPES,
     Role.STAFF: CUSTOMER_SCOPES

@@ -9,12 +9,13 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 
 from domains.accounts import passwords, revocations, tokens
 from domains.accounts.schemas import Caller, Device, TokensOut
 from domains.accounts.tables import Role
 from lib import clock, log
-from lib.errors import NotFound, NotSignedIn
+from lib.errors import NotAllowed, NotFound, NotSignedIn
 from lib.signing import digest_of, new_token
 from piccolo_conf import execute, fetch, fetch_row, transaction
 
@@ -24,7 +25,8 @@ LIFETIME = timedelta(days=14)
 
 # Relies on users_email_lower_key and users_username_lower_key.
 FIND_BY_NAME = """
-    SELECT id, password, active FROM users WHERE lower(email) = lower($1) OR lower(username) = lower($1)
+    SELECT id, password, active, email_verified_at
+    FROM users WHERE lower(email) = lower($1) OR lower(username) = lower($1)
 """
 
 # The password is compared again under the row's lock: it may have been changed while its hash was computed.
@@ -74,17 +76,39 @@ class BadRefreshToken(NotSignedIn):
     """The refresh token is not valid, was used before or has expired. Sign in again."""
 
 
+class EmailNotVerified(NotAllowed):
+    """Confirm your e-mail address first: open the link in the mail that was sent to it, or ask for another one."""
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """Whose password it was, and the hash that it matched."""
+
+    user_id: int
+    stored: str
+
+
 async def sign_in(identifier: str, password: str, device: Device) -> TokensOut:
-    """Start a session; raises WrongCredentials, alike in every way for unknown, inactive and mistaken."""
+    """Start a session; raises what `check_credentials` raises."""
+    proven = await check_credentials(identifier, password, device)
+    return await start_session(proven.user_id, device, proven=proven.stored)
+
+
+async def check_credentials(identifier: str, password: str, device: Device) -> Proven:  # noqa: ARG001 - For the limits.
+    """Who signs in, whatever the kind of session they want.
+
+    Raises WrongCredentials, alike in every way for unknown, inactive and mistaken, or EmailNotVerified, which only the
+    one who knows the password gets to see.
+    """
     # PostgreSQL takes no NUL in text, and nobody is called that.
     found = await fetch_row(FIND_BY_NAME, identifier.replace("\0", "\ufffd").strip())
     stored: str | None = found["password"] if found else None
     if not await passwords.is_password(password, stored) or not found or not stored or not found["active"]:
         raise WrongCredentials
-    started = await start_session(found["id"], device, proven=stored)
+    if found["email_verified_at"] is None:
+        raise EmailNotVerified
     if passwords.is_outdated(stored):
-        await _renew_hash(found["id"], stored, password)
-    return started
+        stored = await _renew_hash(found["id"], stored, password)
+    return Proven(found["id"], stored)
 
 
 async def start_session(user_id: int, device: Device | None = None, *, proven: str | None = None) -> TokensOut:
@@ -161,6 +185,7 @@ def _tokens_for(owner: asyncpg.Record, refresh: str) -> TokensOut:
     return TokensOut(access=access, refresh=refresh, expires_in=tokens.LIFETIME_SECONDS)
 
 
-async def _renew_hash(user_id: int, stored: str, password: str) -> None:
+async def _renew_hash(user_id: int, stored: str, password: str) -> str:
     renewed = await passwords.hash_password(password)
     await execute("UPDATE users SET password = $3 WHERE id = $1 AND password = $2", user_id, stored, renewed)
+    return renewed

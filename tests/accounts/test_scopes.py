@@ -5,7 +5,7 @@ from domains.accounts.scopes import Scope, scopes_of
 from domains.accounts.tables import Role
 from settings import Settings
 
-CUSTOMER = {"products:read", "orders:own"}
+CUSTOMER = {"account:own", "products:read", "orders:own"}
 STAFF = CUSTOMER | {
     "products:internal",
     "products:write",

@@ -15,7 +15,9 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 async def ada(database: None) -> Profile:
-    return await users.create_user(email="Ada@Example.com", username="Ada", password=PASSWORD, role=Role.STAFF)
+    return await users.create_user(
+        email="Ada@Example.com", username="Ada", password=PASSWORD, role=Role.STAFF, is_verified=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ async def test_somebody_unknown_may_ask_too(client: httpx.AsyncClient) -> None:
 
 
 async def test_every_wrong_sign_in_gets_the_same_answer(client: httpx.AsyncClient, ada: Profile) -> None:
-    await users.create_user(email="gone@example.com", username="gone", password=PASSWORD)
+    await users.create_user(email="gone@example.com", username="gone", password=PASSWORD, is_verified=True)
     await execute("UPDATE users SET active = false WHERE username = 'gone'")
     wrong = [
         {"username": "ada", "password": "wrong"},
@@ -75,7 +77,7 @@ async def test_every_wrong_sign_in_gets_the_same_answer(client: httpx.AsyncClien
 async def test_every_wrong_sign_in_costs_one_hash_and_one_query(
     ada: Profile, name: str, password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await users.create_user(email="gone@example.com", username="gone", password=PASSWORD)
+    await users.create_user(email="gone@example.com", username="gone", password=PASSWORD, is_verified=True)
     await execute("UPDATE users SET active = false WHERE username = 'gone'")
     hashes, queries = Mock(wraps=passwords._matches), Mock(wraps=fetch_row)
     monkeypatch.setattr(passwords, "_matches", hashes)
