@@ -1,14 +1,21 @@
-"""Is everything as it should be: servers, tables, worker, and the laws of stock."""
+"""Is everything as it should be: servers, tables, worker, mail, and the laws of stock."""
 
 import msgspec
 from piccolo.apps.migrations.commands.base import BaseMigrationManager
 from redis.exceptions import RedisError
 
 from domains.catalog.proof import find_differences
-from piccolo_conf import APP_REGISTRY, fetch, fetch_value
+from piccolo_conf import APP_REGISTRY, fetch, fetch_row, fetch_value
 from queues.job import QUEUES
 
 OLDEST_POSTGRES = 150_000
+
+# A letter that has failed is over since `next_attempt_at`.
+MAIL_TROUBLES = """
+    SELECT count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > now() - interval '24 hours') AS failed,
+           count(*) FILTER (WHERE state = 'pending' AND created_at < now() - interval '15 minutes') AS waiting
+    FROM mail WHERE state <> 'sent'
+"""
 
 
 class Finding(msgspec.Struct):
@@ -19,7 +26,14 @@ class Finding(msgspec.Struct):
 
 async def examine() -> list[Finding]:
     """Every finding, good and bad. Needs PostgreSQL; raises what asyncpg raises without it."""
-    return [await _postgres(), await _migrations(), await _redis(), await _imports(), await _stock()]
+    return [
+        await _postgres(),
+        await _migrations(),
+        await _redis(),
+        await _imports(),
+        await _mail(),
+        await _stock(),
+    ]
 
 
 async def _postgres() -> Finding:
@@ -55,6 +69,13 @@ async def _imports() -> Finding:
         "SELECT count(*) FROM import_job WHERE status = 'importing' AND lease_until < now() - interval '5 minutes'"
     )
     return Finding("Imports", stuck == 0, f"{stuck} without a worker for five minutes")
+
+
+async def _mail() -> Finding:
+    row = await fetch_row(MAIL_TROUBLES)
+    failed, waiting = (row["failed"], row["waiting"]) if row else (0, 0)
+    detail = f"{failed} failed within a day, {waiting} waiting for longer than 15 minutes"
+    return Finding("Mail", failed == waiting == 0, detail)
 
 
 async def _stock() -> Finding:

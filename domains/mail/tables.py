@@ -16,7 +16,7 @@ class MailState(StrEnum):
 
 
 class Mail(Table):
-    """One letter to one address. While it is being sent `next_attempt_at` is its lease."""
+    """One letter to one address. While it is being sent `next_attempt_at` is its lease; afterwards, when it ended."""
 
     id: Serial
     to = Varchar(length=254)
