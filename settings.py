@@ -10,6 +10,8 @@ from typing import Annotated
 import msgspec
 from dotenv import dotenv_values
 
+from lib.proxies import parse_networks
+
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off"}
 SHORTEST_SECRET = 32
@@ -102,12 +104,19 @@ def _parse(name: str, text: str, type_: object) -> object:
         if type_ is bool:
             return _parse_bool(text)
         if type_ == list[str]:
-            return [part.strip() for part in text.split(",") if part.strip()]
+            return _parse_list(name, text)
         if type_ is Path:
             return Path(text)
         return msgspec.convert(text, type_, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
         raise SettingsError(f"{name.upper()} has a wrong value: {error}") from None
+
+
+def _parse_list(name: str, text: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if name == "trusted_proxies":
+        parse_networks(parts)
+    return parts
 
 
 def _parse_bool(text: str) -> bool:

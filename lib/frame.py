@@ -1,4 +1,4 @@
-"""Around the whole application, 404s and errors included: request id, allowed hosts, security headers, HEAD.
+"""Around the whole application, 404s and errors included: request id, proxies, allowed hosts, security headers, HEAD.
 
 One plain ASGI function, because each layer of middleware would cost more than all that it does.
 """
@@ -16,9 +16,12 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from lib import problems
 from lib.errors import AppError, BadInput
+from lib.proxies import Proxies
 
 SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?")
+# A name of 253 characters, and a port.
+LONGEST_HOST = 260
 # Probes know an instance by its address, not by its name.
 OPEN_TO_ANY_HOST = "/health/"
 RESPONSE_HEADERS = [
@@ -28,6 +31,8 @@ RESPONSE_HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"content-security-policy", b"frame-ancestors 'none'"),
 ]
+# For a year browsers come back by HTTPS only.
+SECURE_HEADERS = [*RESPONSE_HEADERS, (b"strict-transport-security", b"max-age=31536000")]
 POLICY_VIOLATION = 1008
 
 
@@ -41,11 +46,14 @@ class HostNotAllowed(AppError):
 class Frame:
     """Wrap it around an application's `asgi_handler`: the outermost place that still knows the application."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str], trusted_proxies: Sequence[str] = ()) -> None:
         self.app = app
         self.is_allowed = host_check(allowed_hosts)
+        self.proxies = Proxies(trusted_proxies) if trusted_proxies else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.proxies is not None:
+            self.proxies.uncover(scope)
         host, request_id = b"", b""
         for name, value in scope["headers"]:
             if name == b"host":
@@ -58,7 +66,8 @@ class Frame:
         structlog.contextvars.bind_contextvars(request_id=text)
         refusal = self._refuse(scope, host)
         if scope["type"] == ScopeType.HTTP:
-            await self._answer(scope, receive, _with_headers(send, request_id), refusal)
+            headers = SECURE_HEADERS if scope["scheme"] == "https" else RESPONSE_HEADERS
+            await self._answer(scope, receive, _with_headers(send, headers, request_id), refusal)
         elif refusal is None:
             await self.app(scope, receive, send)
         else:
@@ -77,7 +86,9 @@ class Frame:
 
     def _refuse(self, scope: Scope, host: bytes) -> AppError | None:
         path = scope["path"]
-        if not self.is_allowed(host) and not path.startswith(OPEN_TO_ANY_HOST):
+        # Only short ones reach the check, which remembers what it has seen.
+        is_served = len(host) <= LONGEST_HOST and self.is_allowed(host)
+        if not is_served and not path.startswith(OPEN_TO_ANY_HOST):
             return HostNotAllowed()
         # PostgreSQL stores no U+0000, so no path and no parameter can mean anything with one.
         if b"%00" in scope["query_string"] or b"\0" in scope["query_string"] or "\0" in path:
@@ -102,11 +113,11 @@ def host_check(allowed_hosts: Sequence[str]) -> Callable[[bytes], bool]:
     return is_allowed
 
 
-def _with_headers(send: Send, request_id: bytes) -> Send:
+def _with_headers(send: Send, ours: list[tuple[bytes, bytes]], request_id: bytes) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = message.get("headers", [])
-            message["headers"] = [*headers, *RESPONSE_HEADERS, (b"x-request-id", request_id)]
+            message["headers"] = [*headers, *ours, (b"x-request-id", request_id)]
         await send(message)
 
     return send_with_headers

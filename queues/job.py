@@ -10,39 +10,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, ParamSpec
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 from saq import Job as SaqJob
 from saq.queue.redis import RedisQueue
 from saq.types import Context
 
-from lib import actor, embedded, log
-from settings import settings
+from lib import actor, log
+from lib.redis_client import connect_redis
 
 logger = log.get("queues.job")
 P = ParamSpec("P")
 
-REDIS_URL = settings.redis_url or embedded.redis_url(settings.data_dir)
 LONGEST_WAIT_SECONDS = 0.2
 # Rings for the same thing within this time are one; a longer memory would outlive a worker that died with the job.
 SAME_RING_SECONDS = 10
 CROWD = 100
-
-
-def connect_redis() -> Redis:
-    """A client that gives up a silent connection and does not spin while Redis is down."""
-    # A unix socket has nothing to keep alive, and redis-py refuses to be told.
-    over_tcp = {} if REDIS_URL.startswith("unix:") else {"socket_keepalive": True}
-    return Redis.from_url(
-        REDIS_URL,
-        **over_tcp,
-        socket_connect_timeout=2,
-        socket_timeout=15,
-        health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=2, base=0.1), 5),
-    )
 
 
 def make_queue(name: str) -> RedisQueue:

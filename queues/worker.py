@@ -13,6 +13,7 @@ from saq.types import Context, PartialTimersDict
 
 from domains.catalog.jobs import run_bulk_change
 from domains.imports.jobs import run_import
+from domains.mail.jobs import send_waiting_mail
 from lib import log
 from piccolo_conf import pool
 from queues.job import QUEUES, Job, disconnect
@@ -23,7 +24,7 @@ logger = log.get("queues.worker")
 
 TOLD_EVERY_SECONDS = 30
 
-JOBS: list[Job[Any]] = [run_import, run_bulk_change]
+JOBS: list[Job[Any]] = [run_import, run_bulk_change, send_waiting_mail]
 CONCURRENCY = {"default": settings.worker_concurrency, "imports": settings.import_concurrency}
 GRACE_SECONDS = 20
 SPARE_CONNECTIONS = 4

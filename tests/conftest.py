@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -12,7 +13,9 @@ DATA_DIR = Path(tempfile.mkdtemp(prefix="stockroom-test-"))
 # Another PostgreSQL than the wheel's, say 15: TEST_POSTGRES_BIN is the directory of its programs.
 POSTGRES_BIN = Path(os.environ["TEST_POSTGRES_BIN"]) if os.environ.get("TEST_POSTGRES_BIN") else None
 # The product reads its settings when it is first imported: its environment has to stand before that.
-for name in ("DATABASE_URL", "REDIS_URL", "ADMIN_EMAIL", "ADMIN_PASSWORD", "PUBLIC_CATALOG", "DOCS_ACCESS"):
+UNSET = ("DATABASE_URL", "REDIS_URL", "ADMIN_EMAIL", "ADMIN_PASSWORD", "PUBLIC_CATALOG", "DOCS_ACCESS", "PUBLIC_URL")
+UNSET += ("EMAIL_HOST", "EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "GOOGLE_CLIENT_IDS", "ADMIN_PATH", "TRUSTED_PROXIES")
+for name in UNSET:
     os.environ[name] = ""
 os.environ |= {"DEBUG": "true", "DATA_DIR": str(DATA_DIR), "SECRET_KEY": "s" * 40, "ALLOWED_HOSTS": "testserver"}
 
@@ -21,6 +24,7 @@ import httpx
 from app import app
 from domains.accounts import sessions
 from domains.accounts.tables import Role
+from lib import sliding_windows
 from lib.embedded import Urls, embedded
 from piccolo_conf import execute, fetch, fetch_value, migrate
 
@@ -40,6 +44,13 @@ async def running_app(servers: Urls) -> AsyncIterator[None]:
     await migrate()
     async with app.lifespan():
         yield
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests sign in more often from one address than anybody may."""
+    monkeypatch.setattr(sliding_windows, "PREFIX", f"test:{uuid4().hex}:")
+    sliding_windows.memories.clear()
 
 
 @pytest.fixture

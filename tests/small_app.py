@@ -13,7 +13,9 @@ from lib.frame import Frame
 HOST = "shop.example"
 
 
-def make(*routes: Any, allowed_hosts: Sequence[str] = (HOST,), **options: Any) -> Litestar:
+def make(
+    *routes: Any, allowed_hosts: Sequence[str] = (HOST,), trusted_proxies: Sequence[str] = (), **options: Any
+) -> Litestar:
     app = Litestar(
         route_handlers=list(routes),
         exception_handlers={Exception: problems.to_response},
@@ -22,7 +24,7 @@ def make(*routes: Any, allowed_hosts: Sequence[str] = (HOST,), **options: Any) -
         logging_config=None,
         **options,
     )
-    app.asgi_handler = Frame(app.asgi_handler, allowed_hosts)
+    app.asgi_handler = Frame(app.asgi_handler, allowed_hosts, trusted_proxies)
     return app
 
 

@@ -55,6 +55,10 @@ def test_any_other_word_is_refused(word: str):
         ("DOCS_ACCESS", "secret"),
         ("LOG_FORMAT", "xml"),
         ("DEFAULT_CURRENCY", "euro"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "10"),
     ],
 )
 def test_a_wrong_value_names_its_setting(name: str, value: str):
@@ -99,6 +103,11 @@ def test_lists_are_cut_at_commas():
     settings = load({**SECRET, "ALLOWED_HOSTS": " a.example, .b.example ,,", "CORS_ALLOWED_ORIGINS": "*"})
     assert settings.allowed_hosts == ["a.example", ".b.example"]
     assert settings.cors_allowed_origins == ["*"]
+
+
+def test_trusted_proxies_are_addresses_networks_or_unix():
+    trusted = load({**SECRET, "TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1,fd00::/8,unix"}).trusted_proxies
+    assert trusted == ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "unix"]
 
 
 def test_an_empty_value_is_the_default():

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
-from domains.accounts import passwords, revocations, tokens
+from domains.accounts import limits, passwords, revocations, tokens
 from domains.accounts.schemas import Caller, Device, TokensOut
 from domains.accounts.tables import Role
 from lib import clock, log
@@ -23,9 +23,11 @@ logger = log.get("accounts.sessions")
 
 LIFETIME = timedelta(days=14)
 
-# Relies on users_email_lower_key and users_username_lower_key.
+# Relies on users_email_lower_key, users_username_lower_key and known_address_user_network_key.
 FIND_BY_NAME = """
-    SELECT id, password, active, email_verified_at
+    SELECT id, password, active, email_verified_at, EXISTS (
+        SELECT FROM known_address WHERE "user" = users.id AND network = $2 AND seen_at > $3
+    ) AS is_known_here
     FROM users WHERE lower(email) = lower($1) OR lower(username) = lower($1)
 """
 
@@ -46,7 +48,7 @@ START = """
 EXCHANGE = """
     WITH owner AS (
         SELECT users.id, username, role FROM users JOIN user_session ON user_session."user" = users.id
-        WHERE refresh_digest = $1 AND active
+        WHERE refresh_digest = $1 AND NOT is_cookie AND active
         FOR SHARE OF users
     ), used AS (
         UPDATE user_session SET used_at = $2 FROM owner
@@ -60,11 +62,20 @@ EXCHANGE = """
     SELECT owner.id, username, role, family FROM owner, next
 """
 
-FIND_SESSION = 'SELECT "user", family::text, used_at, revoked_at FROM user_session WHERE refresh_digest = $1'
+# A cookie is no refresh token, although both stand in this table: whoever has it may not exchange it.
+FIND_SESSION = """
+    SELECT "user", family::text, used_at, revoked_at FROM user_session WHERE refresh_digest = $1 AND NOT is_cookie
+"""
 LOCK_USER = "SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE"
 END_FAMILY = "UPDATE user_session SET revoked_at = $2 WHERE family = $1 AND revoked_at IS NULL"
 END_ALL = """
     UPDATE user_session SET revoked_at = $2 WHERE "user" = $1 AND revoked_at IS NULL RETURNING family::text
+"""
+# Relies on admin_session_user.
+END_ADMIN_SESSIONS = "DELETE FROM admin_session WHERE user_id = $1"
+# Their times are without a zone, in that of the process: a day more forgets none too early.
+FORGET_ADMIN_SESSIONS = """
+    DELETE FROM admin_session WHERE least(expiry_date, max_expiry_date) < now()::timestamp - interval '1 day'
 """
 
 
@@ -93,19 +104,27 @@ async def sign_in(identifier: str, password: str, device: Device) -> TokensOut:
     return await start_session(proven.user_id, device, proven=proven.stored)
 
 
-async def check_credentials(identifier: str, password: str, device: Device) -> Proven:  # noqa: ARG001 - For the limits.
+async def check_credentials(identifier: str, password: str, device: Device) -> Proven:
     """Who signs in, whatever the kind of session they want.
 
-    Raises WrongCredentials, alike in every way for unknown, inactive and mistaken, or EmailNotVerified, which only the
-    one who knows the password gets to see.
+    Raises TooManyAttempts and WrongCredentials, alike in every way for unknown, inactive and mistaken, or
+    EmailNotVerified, which only the one who knows the password gets to see.
     """
     # PostgreSQL takes no NUL in text, and nobody is called that.
-    found = await fetch_row(FIND_BY_NAME, identifier.replace("\0", "\ufffd").strip())
+    name = identifier.replace("\0", "\ufffd").strip()
+    found = await fetch_row(FIND_BY_NAME, name, limits.network_of(device.ip), clock.now() - limits.KNOWN_FOR)
     stored: str | None = found["password"] if found else None
-    if not await passwords.is_password(password, stored) or not found or not stored or not found["active"]:
-        raise WrongCredentials
+    # A name that nobody has is limited as one that somebody has.
+    account = f"user {found['id']}" if found else f"name {name}"
+    async with limits.turn(account, device.ip):
+        limit = limits.SIGN_IN_KNOWN if found and found["is_known_here"] else limits.SIGN_IN
+        counted = await limits.count(limit, account=account, address=device.ip)
+        if not await passwords.is_password(password, stored) or not found or not stored or not found["active"]:
+            raise WrongCredentials
+        await limits.refund(counted)
     if found["email_verified_at"] is None:
         raise EmailNotVerified
+    await limits.remember_address(found["id"], device.ip)
     if passwords.is_outdated(stored):
         stored = await _renew_hash(found["id"], stored, password)
     return Proven(found["id"], stored)
@@ -126,17 +145,20 @@ async def start_session(user_id: int, device: Device | None = None, *, proven: s
     return _tokens_for(owner, refresh)
 
 
-async def refresh_session(token: str) -> TokensOut:
-    """Exchange a refresh token for new tokens, once. Using it again ends its session: one of the two users stole it."""
+async def refresh_session(token: str, device: Device) -> TokensOut:
+    """Exchange a refresh token for new tokens, once. Using it again ends its session: one of the two users stole it.
+
+    Raises BadRefreshToken or TooManyAttempts, which leaves the token as it was.
+    """
     digest, refresh, now = digest_of(token), new_token(), clock.now()
-    owner = await fetch_row(EXCHANGE, digest, now, uuid4(), digest_of(refresh), now + LIFETIME)
-    if owner is not None:
-        return _tokens_for(owner, refresh)
     found = await fetch_row(FIND_SESSION, digest)
-    if found is not None and found["used_at"] is not None and found["revoked_at"] is None:
-        logger.warning("refresh_token_reused", user_id=found["user"], session_id=found["family"])
-        await end_session(found["user"], found["family"])
-    raise BadRefreshToken
+    counted = await limits.count(limits.REFRESH, account=found["family"] if found else None, address=device.ip)
+    owner = await fetch_row(EXCHANGE, digest, now, uuid4(), digest_of(refresh), now + LIFETIME)
+    if owner is None:
+        await _end_if_reused(digest)
+        raise BadRefreshToken
+    await limits.refund(counted)
+    return _tokens_for(owner, refresh)
 
 
 async def sign_out(caller: Caller, refresh: str | None, *, everywhere: bool) -> None:
@@ -166,11 +188,15 @@ async def end_session(user_id: int, family: str) -> None:
 
 
 async def end_sessions(user_id: int) -> None:
-    """End every session of a user: after a change of role or password, when deactivated, or when they ask for it."""
+    """End every session of a user, in browsers and the admin site too.
+
+    After a change of role or password, when deactivated, or when they ask for it.
+    """
     async with transaction():
         if await fetch_row(LOCK_USER, user_id) is None:
             raise NotFound
         rows = await fetch(END_ALL, user_id, clock.now())
+        await execute(END_ADMIN_SESSIONS, user_id)
     revocations.copy.add(row["family"] for row in rows)
     logger.info("sessions_ended", user_id=user_id)
 
@@ -178,6 +204,18 @@ async def end_sessions(user_id: int) -> None:
 async def forget_old_sessions() -> None:
     """Delete refresh tokens that could not be used any more anyway. Called by the sweep."""
     await execute("DELETE FROM user_session WHERE expires_at < $1", clock.now())
+
+
+async def forget_old_admin_sessions() -> None:
+    await execute(FORGET_ADMIN_SESSIONS)
+
+
+async def _end_if_reused(digest: bytes) -> None:
+    """Asks again: another client may have used the token since it was looked up."""
+    found = await fetch_row(FIND_SESSION, digest)
+    if found is not None and found["used_at"] is not None and found["revoked_at"] is None:
+        logger.warning("refresh_token_reused", user_id=found["user"], session_id=found["family"])
+        await end_session(found["user"], found["family"])
 
 
 def _tokens_for(owner: asyncpg.Record, refresh: str) -> TokensOut:

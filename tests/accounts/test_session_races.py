@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from domains.accounts import sessions, users
-from domains.accounts.schemas import TokensOut
+from domains.accounts.schemas import Device, TokensOut
 from domains.accounts.tables import Role
 from piccolo_conf import fetch_value, transaction
 from tests.conftest import make_user
@@ -46,16 +46,16 @@ async def live_tokens() -> int:
 
 
 async def test_no_refresh_slips_past_the_end_of_all_sessions(user_id: int, started: TokensOut) -> None:
-    async with not_yet_committed(sessions.refresh_session(started.refresh)):
+    async with not_yet_committed(sessions.refresh_session(started.refresh, Device())):
         await sessions.end_sessions(user_id)
     assert await live_tokens() == 0
 
 
 async def test_no_refresh_slips_past_a_reuse(started: TokensOut) -> None:
-    newest = await sessions.refresh_session(started.refresh)
-    async with not_yet_committed(sessions.refresh_session(newest.refresh)):
+    newest = await sessions.refresh_session(started.refresh, Device())
+    async with not_yet_committed(sessions.refresh_session(newest.refresh, Device())):
         with pytest.raises(sessions.BadRefreshToken):
-            await sessions.refresh_session(started.refresh)
+            await sessions.refresh_session(started.refresh, Device())
     assert await live_tokens() == 0
 
 
@@ -68,7 +68,7 @@ async def test_no_sign_in_slips_past_a_deactivation(user_id: int) -> None:
 async def test_no_refresh_slips_past_an_end_under_way(user_id: int, started: TokensOut) -> None:
     async with not_yet_committed(sessions.end_sessions(user_id)):
         with pytest.raises(sessions.BadRefreshToken):
-            await sessions.refresh_session(started.refresh)
+            await sessions.refresh_session(started.refresh, Device())
     assert await live_tokens() == 0
 
 

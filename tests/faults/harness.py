@@ -75,7 +75,8 @@ class House:
         return self.start("litestar", "worker")
 
     def start_web(self, port: int) -> subprocess.Popen[bytes]:
-        web = self.start("uvicorn", "app:app", "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning")
+        options = ("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--no-proxy-headers")
+        web = self.start("uvicorn", "app:app", *options)
         wait_for_port(port)
         return web
 
