@@ -65,7 +65,14 @@ OUR_KIND: dict[int, type[AppError]] = {
 
 
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The one exception handler of the application."""
+    """Whatever was raised, as problem+json."""
+    known = tell(request, error)
+    body, headers = render(known, request.scope["path"])
+    return Response(body, status_code=known.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def tell(request: Request[Any, Any, Any], error: Exception) -> AppError:
+    """The client's view of any error, after a line in the log for what may be our fault."""
     known = explain(error, request)
     if known is None or known.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("request_failed", method=request.method, path=request.scope["path"], exception=_plain(error))
@@ -73,8 +80,7 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[b
     elif known is not error and not isinstance(error, HTTPException):
         # It may be a bug of ours that looks like bad input.
         logger.warning("request_refused", path=request.scope["path"], code=known.code, exception=_plain(error))
-    body, headers = render(known, request.scope["path"])
-    return Response(body, status_code=known.status, headers=headers, media_type=MEDIA_TYPE)
+    return known
 
 
 def _plain(error: Exception) -> str:
@@ -93,7 +99,7 @@ def render(error: AppError, path: str) -> tuple[bytes, dict[str, str]]:
         code=error.code,
         errors=error.errors,
     )
-    return msgspec.json.encode(msgspec.to_builtins(problem) | error.extra), _headers(error)
+    return msgspec.json.encode(msgspec.to_builtins(problem) | error.extra), headers_of(error)
 
 
 def request_id(scope: Any) -> str:
@@ -173,7 +179,8 @@ def _public_name(argument: str, request: Request[Any, Any, Any]) -> str:
     return getattr(next(kwargs, None), "name", None) or argument
 
 
-def _headers(error: AppError) -> dict[str, str]:
+def headers_of(error: AppError) -> dict[str, str]:
+    """Those that its status asks for, and its own."""
     headers = {name.lower(): value for name, value in error.headers.items()}
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers.setdefault("www-authenticate", "Bearer")

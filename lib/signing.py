@@ -2,11 +2,14 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 
 from settings import settings
 
 TOKEN_BYTES = 32
+# What `new_token` makes: whatever looks otherwise needs no look into the database.
+TOKEN_CHARACTERS = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def derive_key(purpose: str) -> bytes:

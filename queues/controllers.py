@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 import asyncpg
@@ -13,7 +14,7 @@ from litestar.openapi import ResponseSpec
 from redis.exceptions import RedisError
 from saq.utils import now
 
-from domains.accounts.auth import public
+from domains.accounts.auth import IGNORES_COOKIE, public
 from piccolo_conf import fetch_value
 from queues.job import QUEUES
 
@@ -45,6 +46,7 @@ class HealthController(Controller):
     path = "/health"
     tags = ("Health",)
     guards = (public,)
+    opt = MappingProxyType({IGNORES_COOKIE: True})
 
     @get("/live", sync_to_thread=False, summary="Is this process alive")
     def live(self) -> Liveness:

@@ -1,7 +1,7 @@
-"""Who calls, and may they: ASGI middleware for bearer tokens, guards that name a scope, and their place in OpenAPI.
+"""Who calls, and may they: ASGI middleware, guards that name a scope, and their place in OpenAPI.
 
-Every request passes here: neither PostgreSQL nor Redis is asked, except when this process's copy of ended sessions is
-too old.
+Every request passes here. An access token is recognised without PostgreSQL and Redis, except when this process's copy
+of ended sessions is too old; an API key asks PostgreSQL once a second, a browser's cookie for each of its pages.
 """
 
 from typing import Any, TypeAlias
@@ -10,14 +10,15 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
+from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
-from litestar.types import ASGIApp, Receive, Send
+from litestar.types import ASGIApp, Message, Receive, Send
 from litestar.types import Scope as Connection
 
-from domains.accounts import revocations, tokens
+from domains.accounts import api_keys, cookies, csrf, revocations, tokens
 from domains.accounts.schemas import Caller, Device, anonymous
 from domains.accounts.scopes import Scope, scopes_of
 from lib import actor
@@ -31,11 +32,21 @@ MOST_KNOWN = 10_000
 ANYBODY = Actor(name="anonymous", source=Source.API)
 # Handlers that take their tokens from the body set this: a client may send its expired access token along.
 IGNORES_TOKEN = "ignores_token"  # noqa: S105 - The name of an option, not a secret.
+# Handlers that answer everybody alike set this: no cookie is looked up for them.
+IGNORES_COOKIE = "ignores_cookie"
 ACCESS = "access"
 PUBLIC = "public"
+COOKIE_NAME = cookies.SESSION.encode()
 SECURITY_SCHEME = "bearerAuth"
 COMPONENTS = Components(
-    security_schemes={SECURITY_SCHEME: SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+    security_schemes={
+        SECURITY_SCHEME: SecurityScheme(
+            type="http",
+            scheme="bearer",
+            bearer_format="JWT",
+            description="An access token of /auth/jwt/create, or an API key (sk_…).",
+        )
+    }
 )
 
 
@@ -93,17 +104,24 @@ def device_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Device:
 
 
 def authentication(app: ASGIApp) -> ASGIApp:
-    """Middleware: `request.user` becomes a Caller, in whose name the request acts. A bad token ends in 401."""
+    """Middleware: `request.user` becomes a Caller, in whose name the request acts. A bad token ends in 401.
+
+    `request.auth` is the token of the browser's session that spoke for the caller, and None for every other way.
+    """
 
     async def authenticated(scope: Connection, receive: Receive, send: Send) -> None:
-        caller, acts = None, ANYBODY
-        if (header := _authorization(scope)) is not None:
-            try:
-                known = await recognise(_token_in(header))
-                caller, acts = known.caller, known.actor
-            except tokens.BadToken:
-                if not scope["route_handler"].opt.get(IGNORES_TOKEN):
-                    raise
+        caller, acts, cookie = None, ANYBODY, b""
+        scope["auth"] = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                caller, acts = await _by_header(scope, value)
+                break
+            if name == b"cookie":
+                cookie = value
+        else:
+            if COOKIE_NAME in cookie and (found := await _by_cookie(scope)) is not None:
+                caller, acts = found.caller, _browsing(found.caller)
+                send = _keeping_cookie(send, scope["auth"]) if found.is_extended else send
         scope["user"] = caller or anonymous()
         actor.become(acts)
         await app(scope, receive, send)
@@ -111,11 +129,71 @@ def authentication(app: ASGIApp) -> ASGIApp:
     return authenticated
 
 
-def _authorization(scope: Connection) -> bytes | None:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return value
-    return None
+async def _by_header(scope: Connection, header: bytes) -> tuple[Caller | None, Actor]:
+    try:
+        token = _token_in(header)
+        if token.startswith(api_keys.PREFIX):
+            return _machine(await api_keys.recognise(token))
+        known = await recognise(token)
+    except tokens.BadToken:
+        if not scope["route_handler"].opt.get(IGNORES_TOKEN):
+            raise
+        return None, ANYBODY
+    return known.caller, known.actor
+
+
+def _machine(caller: Caller) -> tuple[Caller, Actor]:
+    reference = f"api_key:{caller.api_key_id}"
+    return caller, Actor(user_id=caller.user_id, name=caller.username, source=Source.API, reference=reference)
+
+
+def _browsing(caller: Caller) -> Actor:
+    return Actor(user_id=caller.user_id, name=caller.username, source=Source.WEB)
+
+
+async def _by_cookie(scope: Connection) -> cookies.Found | None:
+    """Raises CsrfFailed where a page of ours would have sent its proof. A cookie that is no good is none at all."""
+    connection = ASGIConnection[Any, Any, Any, Any](scope)
+    token = cookies.read_cookie(connection, cookies.SESSION)
+    options = scope["route_handler"].opt
+    if IGNORES_COOKIE in options or not _may_use_cookie(connection):
+        return None
+    if (found := await cookies.find(token)) is None:
+        return None
+    scope["auth"] = token
+    if not _is_proven(connection):
+        scope["auth"] = None
+        if IGNORES_TOKEN not in options:
+            raise csrf.CsrfFailed
+        return None
+    return found
+
+
+def _may_use_cookie(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Browsers let any page open a WebSocket, cookies included, and only tell whose page it was."""
+    if connection.scope["type"] != ScopeType.WEBSOCKET:
+        return True
+    return csrf.is_our_origin(connection.headers.get("origin", ""), connection.headers.get("host", ""))
+
+
+def _is_proven(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    if connection.scope.get("method", "GET") in csrf.SAFE_METHODS:
+        return True
+    if csrf.IN_FORM in connection.scope["route_handler"].opt:
+        return csrf.comes_from_us(connection)
+    return csrf.is_proven(connection)
+
+
+def _keeping_cookie(send: Send, token: str) -> Send:
+    """Before the answer's own cookies: one that ends this session or begins another has the last word."""
+
+    async def send_with_cookie(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            cookie = cookies.session_cookie(token).to_encoded_header()
+            message["headers"] = [cookie, *message.get("headers", [])]
+        await send(message)
+
+    return send_with_cookie
 
 
 def _token_in(header: bytes) -> str:

@@ -9,6 +9,11 @@ from domains.accounts import auth, sessions
 from domains.accounts.auth import IGNORES_TOKEN, CallerRequest, device_of, public
 from domains.accounts.schemas import CredentialsIn, RefreshIn, SignOutIn, TokenIn, TokensOut, ValidOut, WhoOut
 from lib import clock
+from lib.errors import NotAllowed
+
+
+class KeyHasNoSession(NotAllowed):
+    """An API key has no session that could end: revoke the key instead."""
 
 
 class SignInController(Controller):
@@ -22,8 +27,8 @@ class SignInController(Controller):
         return await sessions.sign_in(data.identifier, data.password, device_of(request))
 
     @post("/jwt/refresh", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True}, summary="Get new tokens")
-    async def refresh(self, data: JSONBody[RefreshIn]) -> TokensOut:
-        return await sessions.refresh_session(data.refresh)
+    async def refresh(self, data: JSONBody[RefreshIn], request: CallerRequest) -> TokensOut:
+        return await sessions.refresh_session(data.refresh, device_of(request))
 
     @post("/jwt/verify", status_code=HTTP_200_OK, opt={IGNORES_TOKEN: True}, summary="Check a token")
     async def verify(self, data: JSONBody[TokenIn]) -> ValidOut:
@@ -32,6 +37,8 @@ class SignInController(Controller):
 
     @post("/logout", status_code=HTTP_204_NO_CONTENT, opt={IGNORES_TOKEN: True}, summary="Sign out")
     async def sign_out(self, request: CallerRequest, data: JSONBody[SignOutIn | None] = None) -> None:
+        if request.user.api_key_id is not None:
+            raise KeyHasNoSession
         wish = data or SignOutIn()
         await sessions.sign_out(request.user, wish.refresh, everywhere=wish.everywhere)
 
@@ -40,4 +47,5 @@ class SignInController(Controller):
         caller = request.user
         if caller.user_id is None:
             return WhoOut(authenticated=False)
-        return WhoOut(True, caller.user_id, caller.username, caller.role, sorted(caller.scopes))
+        scopes = sorted(caller.scopes)
+        return WhoOut(True, caller.user_id, caller.username, caller.role, scopes, caller.api_key_id)

@@ -1,7 +1,7 @@
 """What travels in and out of accounts, and who calls."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -14,13 +14,17 @@ LONGEST_REFRESH = 4096
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who makes this request: `request.user`. Anonymous without `user_id`; `session_id` names the session's family."""
+    """Who makes this request: `request.user`. Anonymous without `user_id`.
+
+    `session_id` names the session's family; a machine that came with an API key has no session but an `api_key_id`.
+    """
 
     user_id: int | None
     username: str
     role: Role | None
     scopes: frozenset[Scope]
     session_id: str | None
+    api_key_id: int | None = None
 
     @property
     def known_id(self) -> int:
@@ -55,6 +59,7 @@ class Profile(msgspec.Struct, frozen=True):
     email_verified_at: datetime | None
     created_at: datetime
     last_login_at: datetime | None
+    avatar_url: str | None = None
 
 
 class Concealed(msgspec.Struct, frozen=True):
@@ -117,3 +122,35 @@ class WhoOut(msgspec.Struct, frozen=True, omit_defaults=True):
     username: str | None = None
     role: Role | None = None
     scopes: list[Scope] | None = None
+    api_key_id: int | None = None
+
+
+KeyName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\s]([^\n]*[^\s])?\Z")]
+
+
+class ApiKeyIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`expires_at` needs a time zone; without it the key works until it is revoked."""
+
+    name: KeyName
+    scopes: Annotated[list[Scope], msgspec.Meta(min_length=1, max_length=len(Scope))]
+    expires_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class ApiKeyOut(msgspec.Struct, frozen=True):
+    """`prefix` is the beginning of the secret, to know it by."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class ApiKeyMadeOut(ApiKeyOut, frozen=True):
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"

@@ -56,7 +56,10 @@ class Session(Table, tablename="user_session"):
 
 
 class AdminSession(SessionsBase, tablename="admin_session"):
-    """A browser's session in the admin site."""
+    """A browser's session in the admin site: `token` is the hex SHA-256 of what its cookie holds, times are of UTC.
+
+    admin/sessions.py reads and writes it; Piccolo's own methods would store the token itself.
+    """
 
 
 class Purpose(StrEnum):

@@ -11,11 +11,12 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from litestar.response import Stream
 
-from domains.accounts.auth import CallerRequest, requires
+from domains.accounts.auth import CallerRequest, MissingScope, requires
 from domains.accounts.scopes import Scope
 from domains.catalog import bulk, bulk_jobs, changes
 from domains.catalog.bulk_schemas import BulkChangeOut, BulkDeleteIn, BulkJobOut, BulkOut, BulkUpdateIn
 from domains.catalog.changes import Change, TooMany
+from domains.catalog.controllers import sees_internal
 from domains.catalog.documentation import FilteredOperation
 from domains.catalog.export import export_csv
 from domains.catalog.jobs import run_bulk_change
@@ -72,9 +73,16 @@ class BulkController(Controller):
         responses=IN_BACKGROUND,
         summary="One change for many products",
     )
-    async def update(self, data: JSONBody[BulkUpdateIn]) -> Response[BulkChangeOut]:
-        """For `ids`, a `filter` or `all`: values to `set`, and prices by `percent`; a `dry_run` shows old → new."""
-        return await _answer(changes.read_update(data), dry_run=data.dry_run)
+    async def update(self, data: JSONBody[BulkUpdateIn], request: CallerRequest) -> Response[BulkChangeOut]:
+        """For `ids`, a `filter` or `all`: values to `set`, and prices by `percent`; a `dry_run` shows old → new.
+
+        Without the scope products:internal only active products are meant, and no dry run compares cost prices."""
+        internal = sees_internal(request)
+        change = changes.read_update(data, internal=internal)
+        # Also the number of products that would change tells the old value, to somebody who keeps asking.
+        if data.dry_run and change.tells_internals and not internal:
+            raise MissingScope(f"Comparing cost prices needs the scope {Scope.PRODUCTS_INTERNAL}.")
+        return await _answer(change, dry_run=data.dry_run)
 
     @delete(
         "/bulk-delete",
@@ -83,9 +91,10 @@ class BulkController(Controller):
         responses=IN_BACKGROUND,
         summary="Delete many products",
     )
-    async def delete_many(self, data: JSONBody[BulkDeleteIn]) -> Response[BulkChangeOut]:
+    async def delete_many(self, data: JSONBody[BulkDeleteIn], request: CallerRequest) -> Response[BulkChangeOut]:
         """For `ids`, a `filter` or `all`, with `"confirm": "DELETE"`. Orders and the ledger keep SKU and name."""
-        return await _answer(changes.read_delete(data), dry_run=data.dry_run)
+        change = changes.read_delete(data, internal=sees_internal(request))
+        return await _answer(change, dry_run=data.dry_run)
 
     @get("/bulk-jobs/{job_id:uuid}", guards=[requires(Scope.PRODUCTS_WRITE)], summary="A change in the background")
     async def show_job(self, job_id: FromPath[UUID]) -> BulkJobOut:

@@ -14,7 +14,7 @@ from domains.catalog.bulk_schemas import BulkJobOut
 from domains.catalog.changes import PIECE, Change, change_piece, lock_piece, record_summary
 from domains.catalog.tables import BulkFailure
 from lib import actor, log
-from lib.actor import Source, acting
+from lib.actor import acting
 from lib.errors import NotFound
 from piccolo_conf import execute, fetch, fetch_row, transaction
 
@@ -94,7 +94,7 @@ async def run_bulk_change(job_id: UUID) -> None:
     attempt = claimed["attempt"]
     change = msgspec.json.decode(claimed["arguments"], type=Change)
     who = {"user_id": claimed["requested_by"], "name": claimed["username"]}
-    with acting(**who, source=Source.API, reference=f"bulk:{job_id}", bulk=True):
+    with acting(**who, source=change.source, reference=f"bulk:{job_id}", bulk=True):
         try:
             while await _next_piece(job_id, attempt, change):
                 pass

@@ -12,12 +12,12 @@ from msgspec import UNSET
 
 from domains.catalog.bulk_schemas import BulkChangeOut, BulkDeleteIn, BulkPreviewRow, BulkUpdateIn, Selection
 from domains.catalog.cleaning import RULES
-from domains.catalog.columns import WRITABLE
-from domains.catalog.filters import Condition, read_filters
+from domains.catalog.columns import INTERNAL, WRITABLE
+from domains.catalog.filters import ACTIVE, Condition, read_filters
 from domains.catalog.queries import Binder
 from domains.catalog.tables import BulkKind
 from domains.events import services as events
-from lib.actor import acting
+from lib.actor import Source, acting
 from lib.errors import BadInput, field_error
 from piccolo_conf import Connection, connected, fetch_value, transaction
 
@@ -28,19 +28,30 @@ SUMMARIES = {BulkKind.UPDATE: "products.bulk_updated", BulkKind.DELETE: "product
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What is kept of a request in a job: the selection, and texts by column. No selection at all means all."""
+    """What is kept of a request in a job: the selection, and texts by column. No selection at all means all.
+
+    Callers without the scope products:internal change only what they see: `active_only`.
+    """
 
     kind: BulkKind
     ids: list[int] | None = None
     filter: dict[str, list[str]] | None = None
     set: dict[str, str | None] = {}
     percent: dict[str, str] = {}
+    active_only: bool = False
+    source: Source = Source.API
 
     def conditions(self) -> tuple[Condition, ...]:
         """Raises BadInput that names a filter."""
+        visible = (ACTIVE,) if self.active_only else ()
         if self.ids is not None:
-            return (Condition("product.id = ANY({0}::int[])", (self.ids,)),)
-        return read_filters(self.filter or {})
+            return (Condition("product.id = ANY({0}::int[])", (self.ids,)), *visible)
+        return (*read_filters(self.filter or {}), *visible)
+
+    @property
+    def tells_internals(self) -> bool:
+        """Whether comparing old and new would tell of columns that are not for everybody."""
+        return not {*self.set, *self.percent}.isdisjoint(INTERNAL)
 
     def expressions(self, binder: Binder) -> dict[str, str]:
         """The new value of each column; a price that is null stays null."""
@@ -54,7 +65,7 @@ class NotConfirmed(BadInput):
     """Deleting products needs `"confirm": "DELETE"`."""
 
 
-def read_update(wanted: BulkUpdateIn) -> Change:
+def read_update(wanted: BulkUpdateIn, *, internal: bool = True) -> Change:
     """Raises BadInput for an unclear selection and for what is no change."""
     values = {name: value for name in wanted.set.__struct_fields__ if (value := getattr(wanted.set, name)) is not UNSET}
     percent = {
@@ -67,15 +78,16 @@ def read_update(wanted: BulkUpdateIn) -> Change:
     if both := values.keys() & percent.keys():
         raise field_error("percent", f"changes {min(both)}, which set gives a value already")
     ids, chosen = _read_selection(wanted)
-    return Change(BulkKind.UPDATE, ids, chosen, {name: _clean(name, value) for name, value in values.items()}, percent)
+    cleaned = {name: _clean(name, value) for name, value in values.items()}
+    return Change(BulkKind.UPDATE, ids, chosen, cleaned, percent, active_only=not internal)
 
 
-def read_delete(wanted: BulkDeleteIn) -> Change:
+def read_delete(wanted: BulkDeleteIn, *, internal: bool = True) -> Change:
     """Raises NotConfirmed, and BadInput for an unclear selection."""
     if wanted.confirm != CONFIRMATION and not wanted.dry_run:
         raise NotConfirmed
     ids, chosen = _read_selection(wanted)
-    return Change(BulkKind.DELETE, ids, chosen)
+    return Change(BulkKind.DELETE, ids, chosen, active_only=not internal)
 
 
 def _clean(name: str, value: Any) -> str | None:

@@ -160,6 +160,10 @@ def _contains(column: str) -> Callable[[Sequence[str]], list[Condition]]:
     return build
 
 
+def _sku_beginning(values: Sequence[str]) -> list[Condition]:
+    return [Condition("lower(sku) LIKE lower({0})", (f"{escape_like(values[0].strip())}%",))]
+
+
 def _search(values: Sequence[str]) -> list[Condition]:
     """Every word must stand in the name or the SKU; what is shorter than a trigram is the beginning of a SKU."""
     text = values[0].strip()
@@ -167,7 +171,7 @@ def _search(values: Sequence[str]) -> list[Condition]:
     if len(words) > MOST_WORDS:
         raise ValueError(f"takes at most {MOST_WORDS} words")
     if 0 < len(text) < SHORTEST_TRIGRAM:
-        return [Condition("lower(sku) LIKE lower({0})", (f"{escape_like(text)}%",))]
+        return _sku_beginning(values)
     return [
         Condition(f"{NAME_AND_SKU} ILIKE {{0}}", (f"%{escape_like(word)}%",), is_indexed=bool(TRIGRAM.search(word)))
         for word in words
@@ -210,6 +214,7 @@ FILTERS: dict[str, Filter] = {
     "id": Filter(_equal("id", read_whole), WHOLE_SCHEMA),
     "id__in": Filter(_among("id", read_whole), TEXT, "Comma-separated."),
     **_whatever_case("sku"),
+    "sku__istartswith": Filter(_sku_beginning, TEXT, "The beginning of the SKU, whatever its case."),
     **_whatever_case("name"),
     "description__icontains": Filter(_contains("description"), TEXT, "Slow on large catalogues: no index."),
     **{name: Filter(_equal(name), TEXT) for name in SAME_TEXT},

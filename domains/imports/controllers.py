@@ -172,10 +172,13 @@ class JobController(Controller):
     async def preview(
         self,
         job_id: FromPath[UUID],
+        request: CallerRequest,
         after: Annotated[int, QueryParameter(ge=0, le=LARGEST_INTEGER, description="Row number to go on behind.")] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
     ) -> PreviewOut:
-        return await listing.list_preview(job_id, after=after, limit=limit)
+        """Cost prices and supplier numbers only for callers with the scope products:internal."""
+        internal = Scope.PRODUCTS_INTERNAL in request.user.scopes
+        return await listing.list_preview(job_id, after=after, limit=limit, internal=internal)
 
     @post("/{job_id:uuid}/cancellation", status_code=200, summary="Stop an import at its next chunk")
     async def cancel(self, job_id: FromPath[UUID]) -> JobOut:

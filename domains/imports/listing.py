@@ -1,11 +1,13 @@
 """Imports and their rejected rows, as they are read."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from domains.catalog.columns import INTERNAL
 from domains.imports.schemas import JobDetailOut, JobOut, Outcome, PreviewOut, PreviewRowOut, RowErrorOut
 from domains.imports.tables import Phase, Status
 from lib import clock
@@ -83,7 +85,7 @@ async def list_errors(import_id: UUID, *, after: int = 0, limit: int = ERRORS_AT
     ]
 
 
-async def list_preview(import_id: UUID, *, after: int, limit: int) -> PreviewOut:
+async def list_preview(import_id: UUID, *, after: int, limit: int, internal: bool = True) -> PreviewOut:
     """Refused for an import that is no dry run: what it did stands in the history of its products."""
     if not (await get_import(import_id)).dry_run:
         raise NoPreview
@@ -93,12 +95,16 @@ async def list_preview(import_id: UUID, *, after: int, limit: int) -> PreviewOut
             row["row_number"],
             row["sku"],
             Outcome(row["action"]),
-            msgspec.json.decode(row["changes"] or "{}"),
+            _visible(msgspec.json.decode(row["changes"] or "{}"), internal=internal),
             row["message"],
         )
         for row in rows[:limit]
     ]
     return PreviewOut(shown, shown[-1].row_number if len(rows) > limit else None)
+
+
+def _visible(changes: dict[str, Any], *, internal: bool) -> dict[str, Any]:
+    return changes if internal else {name: pair for name, pair in changes.items() if name not in INTERNAL}
 
 
 async def get_header(import_id: UUID) -> list[str]:

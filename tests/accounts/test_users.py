@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from domains.accounts import passwords, sessions, users
+from domains.accounts import passwords, rules, sessions, users
 from domains.accounts.schemas import Device, Profile
 from domains.accounts.tables import Role, User
 from lib.errors import BadInput, Conflict
@@ -89,6 +89,7 @@ async def test_of_ten_who_register_at_once_one_succeeds(field: str, error: type[
         "a" * 65 + "@example.com",
         "ada@" + "x" * 64 + ".com",
         "ada@" + "x." * 126 + "com",
+        "ada@deleted.invalid",
     ],
 )
 async def test_what_is_no_email_address_is_refused(email: str) -> None:
@@ -105,7 +106,9 @@ async def test_an_email_address_is_accepted(email: str) -> None:
     assert (await users.create_user(email=email, username="ada", password=PASSWORD)).email == email
 
 
-@pytest.mark.parametrize("username", ["a", "ab", "-ada", ".ada", "a da", "ada@x", "ädä", "a" * 65, "ada\0", "ада"])
+@pytest.mark.parametrize(
+    "username", ["a", "ab", "-ada", ".ada", "a da", "ada@x", "ädä", "a" * 65, "ada\0", "ада", "Deleted-7"]
+)
 async def test_what_is_no_username_is_refused(username: str) -> None:
     with pytest.raises(BadInput) as caught:
         await users.create_user(email="ada@example.com", username=username, password=PASSWORD)
@@ -120,9 +123,16 @@ async def test_a_password_takes_8_to_128_characters(password: str) -> None:
     assert not password or password not in str(caught.value)
 
 
+@pytest.mark.parametrize("password", ["ada@example.com", "ADA@example.com", "Ada-Lovelace"])
+async def test_a_password_must_not_be_what_everybody_knows(password: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        await users.create_user(email="Ada@example.com", username="ada-lovelace", password=password)
+    assert [wrong.field for wrong in caught.value.errors] == ["password"]
+
+
 @pytest.mark.parametrize("password", ["12345678", "p" * 128, "пароль-пароль", "🔑" * 128])
 async def test_a_user_signs_in_with_the_password_given(password: str) -> None:
-    await users.create_user(email="ada@example.com", username="ada", password=password)
+    await users.create_user(email="ada@example.com", username="ada", password=password, is_verified=True)
     assert (await sessions.sign_in("ada", password, Device())).access
 
 
@@ -138,11 +148,11 @@ async def test_a_username_is_made_from_the_email_address(email: str, username: s
     assert (await users.create_user(email=email, password=PASSWORD)).username == username
 
 
-@pytest.mark.parametrize("email", ["ada@other.example", "a@example.com", "++++@example.com"])
+@pytest.mark.parametrize("email", ["ada@other.example", "a@example.com", "++++@example.com", "deleted-7@example.com"])
 async def test_a_username_made_is_never_taken_nor_unfit(email: str) -> None:
     await users.create_user(email="ada@example.com", username="Ada", password=PASSWORD)
     made = await users.create_user(email=email, password=PASSWORD)
-    assert users.USERNAME.fullmatch(made.username)
+    assert not list(rules.username_problems(made.username))
 
 
 async def test_the_first_admin_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +200,34 @@ def test_a_plain_password_is_never_stored_through_the_table() -> None:
 
 async def test_a_role_taken_away_takes_the_superuser_flag_along() -> None:
     boss = await users.ensure_admin("boss@example.com", PASSWORD)
+    await users.ensure_admin("other@example.com", PASSWORD)
     await users.change_role(boss.id, Role.STAFF)
     found = await users.get_user("boss@example.com")
     assert (found.role, found.superuser) == (Role.STAFF, False)
+
+
+async def test_the_last_admin_who_can_sign_in_stays_one() -> None:
+    boss = await users.ensure_admin("boss@example.com", PASSWORD)
+    # Neither somebody who never proved their address nor somebody deactivated could take over.
+    await users.create_user(email="new@example.com", username="new", password=PASSWORD, role=Role.ADMIN)
+    other = await users.ensure_admin("other@example.com", PASSWORD)
+    await users.deactivate(other.id)
+    with pytest.raises(users.LastAdmin):
+        await users.change_role(boss.id, Role.STAFF)
+    with pytest.raises(users.LastAdmin):
+        await users.deactivate(boss.id)
+    assert await users.get_by_id(boss.id) == boss
+
+
+async def test_of_two_admins_who_remove_each_other_one_stays() -> None:
+    admins = [(await users.ensure_admin(f"{name}@example.com", PASSWORD)).id for name in ("boss", "other")]
+    ended = await asyncio.gather(*(users.deactivate(user_id) for user_id in admins), return_exceptions=True)
+    assert Counter(type(one) for one in ended) == {type(None): 1, users.LastAdmin: 1}
+    assert await fetch_value("SELECT count(*) FROM users WHERE active") == 1
+
+
+async def test_two_who_get_the_same_username_made_are_both_registered() -> None:
+    made = await asyncio.gather(
+        *(users.create_user(email=f"ada@{number}.example.com", password=PASSWORD) for number in range(5))
+    )
+    assert len({user.username for user in made}) == 5

@@ -1,0 +1,115 @@
+"""Sessions of browsers: a row of user_session whose token travels in a cookie, looked up for each request.
+
+Locks are taken as in sessions.py, the user's row first, and whatever ends a user's sessions ends these too.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+
+from domains.accounts.schemas import Caller, Device
+from domains.accounts.scopes import scopes_of
+from domains.accounts.sessions import Proven, WrongCredentials
+from domains.accounts.tables import Role
+from lib import clock, log
+from lib.signing import TOKEN_CHARACTERS, digest_of, new_token
+from piccolo_conf import execute, fetch_row
+from settings import settings
+
+logger = log.get("accounts.cookies")
+
+LIFETIME = timedelta(days=14)
+TIME_BETWEEN_EXTENSIONS = timedelta(days=1)
+LIFETIME_SECONDS = int(LIFETIME.total_seconds())
+
+# The prefix makes browsers refuse a cookie that a neighbouring host or plain HTTP sets in our name. In development
+# there is no HTTPS, and several servers share the host's name.
+PREFIX = "" if settings.debug else "__Host-"
+SUFFIX = f"_{settings.port}" if settings.debug else ""
+SESSION = f"{PREFIX}stockroom{SUFFIX}"
+
+# The password is compared again under the row's lock: it may have been changed while its hash was computed.
+START = """
+    WITH owner AS (
+        UPDATE users SET last_login_at = $3 WHERE id = $1 AND active AND password = $2 RETURNING id
+    )
+    INSERT INTO user_session (id, "user", family, refresh_digest, issued_at, expires_at, user_agent, ip, is_cookie)
+    SELECT $4, id, $4, $5, $3, $6, $7, $8, true FROM owner
+    RETURNING id
+"""
+
+# Relies on user_session_refresh_digest_key.
+FIND = """
+    SELECT users.id, username, role, family::text, expires_at
+    FROM user_session JOIN users ON users.id = user_session."user"
+    WHERE refresh_digest = $1 AND is_cookie AND revoked_at IS NULL AND expires_at > $2 AND active
+"""
+
+EXTEND = "UPDATE user_session SET expires_at = $2 WHERE refresh_digest = $1 AND is_cookie AND revoked_at IS NULL"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Whose session a cookie is; `is_extended`: the browser should keep its cookie longer too."""
+
+    caller: Caller
+    is_extended: bool
+
+
+async def start(proven: Proven, device: Device) -> str:
+    """The token for the cookie of a new session; raises WrongCredentials when they may not sign in (any more)."""
+    now, family, token = clock.now(), uuid4(), new_token()
+    agent, ip = device.user_agent.replace("\0", "")[:400], device.ip[:45]
+    values = proven.user_id, proven.stored, now, family, digest_of(token), now + LIFETIME, agent, ip
+    if await fetch_row(START, *values) is None:
+        raise WrongCredentials
+    logger.info("signed_in", user_id=proven.user_id, session_id=str(family), kind="cookie")
+    return token
+
+
+async def find(token: str) -> Found | None:
+    """None for a token that is unknown or expired, or whose session has ended."""
+    if not TOKEN_CHARACTERS.fullmatch(token):
+        return None
+    digest, now = digest_of(token), clock.now()
+    if (row := await fetch_row(FIND, digest, now)) is None:
+        return None
+    is_extended = await _extend(digest, row["expires_at"], now)
+    return Found(_caller(row), is_extended)
+
+
+async def _extend(digest: bytes, expires_at: datetime, now: datetime) -> bool:
+    if now + LIFETIME - expires_at <= TIME_BETWEEN_EXTENSIONS:
+        return False
+    await execute(EXTEND, digest, now + LIFETIME)
+    return True
+
+
+def _caller(row: asyncpg.Record) -> Caller:
+    role = Role(row["role"])
+    return Caller(row["id"], row["username"], role, scopes_of(role), row["family"])
+
+
+def read_cookie(connection: ASGIConnection[Any, Any, Any, Any], name: str) -> str:
+    """Empty without that cookie."""
+    return connection.cookies.get(name, "")
+
+
+def session_cookie(token: str) -> Cookie:
+    return make_cookie(SESSION, token, LIFETIME_SECONDS)
+
+
+def make_cookie(name: str, value: str, seconds: int | None = None) -> Cookie:
+    """Of ours alone: no script reads it, no other site's form sends it. Without `seconds` it ends with the browser."""
+    return Cookie(
+        name, value=value, max_age=seconds, path="/", httponly=True, secure=not settings.debug, samesite="lax"
+    )
+
+
+def no_cookie(name: str) -> Cookie:
+    """Makes the browser forget it."""
+    return make_cookie(name, "", 0)

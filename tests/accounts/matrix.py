@@ -1,0 +1,132 @@
+"""Who may use each route: written by hand, so that a guard that is wrong differs from it.
+
+A new route without a row here fails `test_matrix.py`.
+"""
+
+from enum import StrEnum
+
+
+class Admits(StrEnum):
+    """The least that a caller must be; whoever is more may too."""
+
+    ANYONE = "anyone"
+    CUSTOMER = "customer"
+    STAFF = "staff"
+    ADMIN = "admin"
+
+
+ANYONE, CUSTOMER, STAFF, ADMIN = Admits
+
+MATRIX = {
+    # Signing in and out.
+    "POST /auth/jwt/create": ANYONE,
+    "POST /auth/jwt/refresh": ANYONE,
+    "POST /auth/jwt/verify": ANYONE,
+    "POST /auth/google": ANYONE,
+    "POST /auth/logout": CUSTOMER,
+    "GET /auth/check": ANYONE,
+    # One's own account, and those of others.
+    "POST /auth/users": ANYONE,
+    "POST /auth/users/activation": ANYONE,
+    "POST /auth/users/resend_activation": ANYONE,
+    "POST /auth/users/reset_password": ANYONE,
+    "POST /auth/users/reset_password_confirm": ANYONE,
+    "POST /auth/users/set_email_confirm": ANYONE,
+    "GET /auth/users/me": CUSTOMER,
+    "PATCH /auth/users/me": CUSTOMER,
+    "DELETE /auth/users/me": CUSTOMER,
+    "PUT /auth/users/me/avatar": CUSTOMER,
+    "DELETE /auth/users/me/avatar": CUSTOMER,
+    "POST /auth/users/set_password": CUSTOMER,
+    "POST /auth/users/set_email": CUSTOMER,
+    "GET /auth/users/{user_id}/avatar": CUSTOMER,
+    "GET /auth/users": ADMIN,
+    "GET /auth/users/{user_id}": ADMIN,
+    "PATCH /auth/users/{user_id}": ADMIN,
+    "DELETE /auth/users/{user_id}": ADMIN,
+    "GET /auth/api-keys": CUSTOMER,
+    "POST /auth/api-keys": CUSTOMER,
+    "DELETE /auth/api-keys/{key_id}": CUSTOMER,
+    "GET /api/customers": STAFF,
+    "GET /api/customers/{customer_id}": STAFF,
+    # Products.
+    "GET /api/products": CUSTOMER,
+    "POST /api/products": STAFF,
+    "GET /api/products/{key}": CUSTOMER,
+    "PUT /api/products/{key}": STAFF,
+    "PATCH /api/products/{key}": STAFF,
+    "DELETE /api/products/{key}": ADMIN,
+    "GET /api/products/{key}/history": STAFF,
+    "POST /api/products/bulk": STAFF,
+    "POST /api/products/bulk-update": STAFF,
+    "DELETE /api/products/bulk-delete": ADMIN,
+    "GET /api/products/bulk-jobs/{job_id}": STAFF,
+    "GET /api/products/export": STAFF,
+    "GET /api/filter-options": CUSTOMER,
+    # Imports.
+    "POST /api/upload": STAFF,
+    "GET /api/jobs": STAFF,
+    "GET /api/jobs/{job_id}": STAFF,
+    "GET /api/jobs/{job_id}/events": STAFF,
+    "GET /api/jobs/{job_id}/errors.csv": STAFF,
+    "GET /api/jobs/{job_id}/preview": STAFF,
+    "POST /api/jobs/{job_id}/cancellation": STAFF,
+    "POST /api/jobs/{job_id}/retry": STAFF,
+    # Pages.
+    "GET /": ANYONE,
+    "GET /static/{name}": ANYONE,
+    "GET /accounts/login": ANYONE,
+    "POST /accounts/login": ANYONE,
+    "GET /accounts/logout": ANYONE,
+    "POST /accounts/logout": ANYONE,
+    "GET /accounts/register": ANYONE,
+    "POST /accounts/register": ANYONE,
+    "GET /accounts/verify": ANYONE,
+    "POST /accounts/verify": ANYONE,
+    "GET /accounts/verify/resend": ANYONE,
+    "POST /accounts/verify/resend": ANYONE,
+    "GET /accounts/reset": ANYONE,
+    "POST /accounts/reset": ANYONE,
+    "GET /accounts/reset/confirm": ANYONE,
+    "POST /accounts/reset/confirm": ANYONE,
+    "GET /accounts/email": ANYONE,
+    "POST /accounts/email": ANYONE,
+    "GET /accounts/profile": CUSTOMER,
+    "POST /accounts/profile": CUSTOMER,
+    "GET /accounts/profile/picture": CUSTOMER,
+    "POST /accounts/profile/picture": CUSTOMER,
+    "GET /accounts/profile/deletion": CUSTOMER,
+    "POST /accounts/profile/deletion": CUSTOMER,
+    "GET /accounts/profile/security": CUSTOMER,
+    "GET /accounts/profile/security/email": CUSTOMER,
+    "POST /accounts/profile/security/email": CUSTOMER,
+    "GET /accounts/profile/security/password": CUSTOMER,
+    "POST /accounts/profile/security/password": CUSTOMER,
+    "GET /accounts/profile/security/sessions": CUSTOMER,
+    "POST /accounts/profile/security/sessions": CUSTOMER,
+    "GET /accounts/profile/api-keys": CUSTOMER,
+    "POST /accounts/profile/api-keys": CUSTOMER,
+    "GET /accounts/profile/api-keys/revocation": CUSTOMER,
+    "POST /accounts/profile/api-keys/revocation": CUSTOMER,
+    # Health and documentation.
+    "GET /health/live": ANYONE,
+    "GET /health/ready": ANYONE,
+    "GET /api/docs": ANYONE,
+    "GET /api/docs/redoc": ANYONE,
+    "GET /api/docs/assets/start.js": ANYONE,
+    "GET /api/docs/assets/{name}": ANYONE,
+    "GET /api/schema": ANYONE,
+    "GET /api/schema/openapi.json": ANYONE,
+    "GET /api/schema/{path}": ANYONE,
+}
+
+# Applications of their own behind a path, with their own sessions and their own tests.
+MOUNTS = {"/admin": "tests/admin"}
+
+# Paths with an id that everybody whom the matrix admits may use, because what they name belongs to nobody.
+SHARED = {
+    "GET /api/products/{key}",
+    "GET /api/docs/assets/{name}",
+    "GET /api/schema/{path}",
+    "GET /static/{name}",
+}
