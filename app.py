@@ -11,16 +11,29 @@ from litestar.config.cors import CORSConfig
 from litestar.events import BaseEventEmitterBackend
 from litestar.types import ControllerRouterHandler
 
+from admin import site
 from cli import Commands
 from domains.accounts import revocations
+from domains.accounts.api_key_controllers import ApiKeyController
 from domains.accounts.auth import COMPONENTS, AccessPlugin, authentication
 from domains.accounts.controllers import SignInController
+from domains.accounts.google_controllers import GoogleController
+from domains.accounts.password_controllers import PasswordController
+from domains.accounts.profile_controllers import AvatarController, ProfileController
+from domains.accounts.registration_controllers import RegistrationController
+from domains.accounts.user_controllers import CustomerController, UserController
 from domains.catalog.bulk_controllers import BulkController
 from domains.catalog.controllers import FilterOptionsController, ProductController
 from domains.imports.controllers import JobController, UploadController
-from lib import docs, log, money, problems
+from domains.web import problems
+from domains.web.controllers import AssetController, HomeController, SignInPages
+from domains.web.key_controllers import KeyPages
+from domains.web.profile_controllers import ProfilePages, SecurityPages
+from domains.web.proof_controllers import EmailPages, ResetPages, VerifyPages
+from lib import docs, egress, log, money
 from lib.bodies import JsonRequest
 from lib.frame import Frame
+from lib.redis_client import line
 from piccolo_conf import pool
 from queues.controllers import HealthController
 from queues.job import disconnect
@@ -28,12 +41,29 @@ from settings import Settings, settings
 
 CONTROLLERS: list[ControllerRouterHandler] = [
     SignInController,
+    GoogleController,
+    RegistrationController,
+    PasswordController,
+    ProfileController,
+    AvatarController,
+    UserController,
+    CustomerController,
+    ApiKeyController,
     ProductController,
     BulkController,
     FilterOptionsController,
     UploadController,
     JobController,
     HealthController,
+    AssetController,
+    HomeController,
+    SignInPages,
+    VerifyPages,
+    ResetPages,
+    EmailPages,
+    ProfilePages,
+    SecurityPages,
+    KeyPages,
 ]
 
 VERSION = tomllib.loads(Path(__file__).with_name("pyproject.toml").read_text())["project"]["version"]
@@ -46,7 +76,7 @@ READABLE_HEADERS = ["ETag", "Location", "Retry-After", "X-Request-ID"]
 @contextlib.asynccontextmanager
 async def running(_app: Litestar) -> AsyncIterator[None]:
     log.configure()
-    async with pool(), revocations.watched():
+    async with pool(), revocations.watched(), egress.opened():
         try:
             yield
         finally:
@@ -54,6 +84,7 @@ async def running(_app: Litestar) -> AsyncIterator[None]:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LONGEST_GOODBYE_SECONDS):
                     await disconnect()
+                    await line.close()
 
 
 class NoEvents(BaseEventEmitterBackend):
@@ -68,7 +99,7 @@ class NoEvents(BaseEventEmitterBackend):
 
 def create(chosen: Settings) -> Litestar:
     made = Litestar(
-        route_handlers=[*CONTROLLERS, docs.pages(chosen.docs_access)],
+        route_handlers=[*CONTROLLERS, docs.pages(chosen.docs_access), *site.mounts(chosen)],
         lifespan=[running],
         plugins=[AccessPlugin(), Commands()],
         middleware=[authentication],
@@ -82,7 +113,7 @@ def create(chosen: Settings) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    made.asgi_handler = Frame(made.asgi_handler, chosen.allowed_hosts)
+    made.asgi_handler = Frame(made.asgi_handler, chosen.allowed_hosts, chosen.trusted_proxies)
     return made
 
 

@@ -1,0 +1,60 @@
+"""Where people can go from a page, each as far as their role reaches, and which addresses may follow a sign-in."""
+
+import re
+
+import msgspec
+
+from domains.accounts.schemas import Caller
+from domains.accounts.scopes import Scope
+from domains.accounts.tables import Role
+from lib.docs import DOCS_PATH
+from settings import DocsAccess, settings
+
+HOME = "/"
+SIGN_IN = "/accounts/login/"
+# A path of this site and nothing that a browser could read as another host: not "//", not "/\", no control characters.
+LOCAL = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
+LONGEST_PATH = 2000
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A link; `short` is its name in the bar, and `about` stands under it on the first page."""
+
+    name: str
+    path: str
+    about: str = ""
+    short: str = ""
+
+    def is_here(self, path: str) -> bool:
+        return path.rstrip("/") == self.path.rstrip("/")
+
+
+DOCS = Place("API documentation", DOCS_PATH, "Every request that programs can make, to read and to try out.", "API")
+ADMIN = Place(
+    "Admin site", settings.admin_path, "Every table: products, users, imports, and bulk changes of prices.", "Admin"
+)
+PROFILE = Place("Profile", "/accounts/profile/", "Your names, your username and your picture.")
+SECURITY = Place("Security", "/accounts/profile/security/", "Password, e-mail address, and where you are signed in.")
+KEYS = Place("API keys", "/accounts/profile/api-keys/", "Ways in for tills, feeds and scripts, in your name.")
+ACCOUNT = (PROFILE, SECURITY, KEYS)
+
+
+def places_for(caller: Caller | None) -> list[Place]:
+    """What this caller may open, beside their own account; None is somebody of whom nothing is known yet."""
+    found: list[Place] = []
+    if settings.docs_access is DocsAccess.PUBLIC or (
+        is_signed_in(caller) and settings.docs_access is not DocsAccess.OFF
+    ):
+        found.append(DOCS)
+    if caller is not None and caller.role is Role.ADMIN and settings.admin_enabled:
+        found.append(ADMIN)
+    return found
+
+
+def is_signed_in(caller: Caller | None) -> bool:
+    return caller is not None and Scope.ACCOUNT_OWN in caller.scopes
+
+
+def local_path(text: str) -> str:
+    """A path to go on to, as it was asked for; the first page in place of anything that could lead elsewhere."""
+    return text if len(text) <= LONGEST_PATH and LOCAL.fullmatch(text) else HOME
