@@ -1,0 +1,121 @@
+"""Every table of the admin site: its group, the columns of its list, its filters and its order. New tables go here."""
+
+from typing import Any
+
+from piccolo.table import Table
+from piccolo_admin.endpoints import TableConfig
+from piccolo_api.crud.endpoints import OrderBy
+
+from admin import views
+from admin.views import columns_of
+
+CATALOGUE, STOCK, IMPORTS, ACCOUNTS, MAIL, LOG = "Catalogue", "Stock", "Imports", "Accounts", "Mail", "Log"
+
+
+def show(table: type[Table], group: str, *, columns: str, filters: str, order: str = "-id", link: str = "id") -> Any:
+    """Names of columns are separated by spaces; "-created_at" puts the latest first."""
+    known = columns_of(table)
+    by = known[order.removeprefix("-")]
+    return TableConfig(
+        table_class=table,
+        menu_group=group,
+        visible_columns=[known[name] for name in columns.split()],
+        visible_filters=[known[name] for name in filters.split()],
+        link_column=known[link],
+        order_by=[OrderBy(by, ascending=not order.startswith("-"))],
+    )
+
+
+TABLES = [
+    show(
+        views.Product,
+        CATALOGUE,
+        columns="id sku name price currency inventory_quantity is_active brand product_type updated_at",
+        filters="sku name price inventory_quantity is_active brand product_type condition gender created_at updated_at",
+        link="sku",
+    ),
+    show(
+        views.BulkJob,
+        CATALOGUE,
+        columns="id kind status matched changed requested_by failure_reason created_at completed_at",
+        filters="kind status requested_by created_at",
+        order="-created_at",
+    ),
+    show(
+        views.Location,
+        STOCK,
+        columns="id code name is_default is_active",
+        filters="code name is_active",
+        order="id",
+        link="code",
+    ),
+    show(views.StockLevel, STOCK, columns="id product location on_hand", filters="product location on_hand"),
+    show(
+        views.StockMovement,
+        STOCK,
+        columns="id occurred_at sku location delta on_hand_after reason reference actor_id",
+        filters="occurred_at sku product_id location delta reason reference actor_id",
+    ),
+    show(
+        views.ImportJob,
+        IMPORTS,
+        columns="filename status total_rows processed_rows created updated unchanged error_count requested_by "
+        "created_at",
+        filters="filename status source policy dry_run failure_reason requested_by created_at",
+        order="-created_at",
+        link="filename",
+    ),
+    show(
+        views.ImportRowError,
+        IMPORTS,
+        columns="id job row_number sku field message",
+        filters="job row_number sku field message",
+    ),
+    show(
+        views.ImportPreviewRow,
+        IMPORTS,
+        columns="id job row_number sku action changes",
+        filters="job row_number sku action",
+    ),
+    show(
+        views.User,
+        ACCOUNTS,
+        columns="id username email first_name last_name role active email_verified_at created_at last_login_at",
+        filters="username email first_name last_name role active created_at last_login_at",
+        link="username",
+    ),
+    show(
+        views.ApiKey,
+        ACCOUNTS,
+        columns="id name owner prefix scopes created_at expires_at last_used_at revoked_at",
+        filters="name owner prefix created_at expires_at revoked_at",
+        link="name",
+    ),
+    show(
+        views.OneTimeCode,
+        ACCOUNTS,
+        columns="id user purpose email attempts created_at code_expires_at expires_at used_at",
+        filters="user purpose email created_at used_at",
+    ),
+    show(views.KnownAddress, ACCOUNTS, columns="id user network seen_at", filters="user network seen_at"),
+    show(
+        views.Mail,
+        MAIL,
+        columns="to subject template state attempts last_error created_at sent_at",
+        filters="to subject template state created_at sent_at",
+        link="to",
+    ),
+    show(
+        views.Event,
+        LOG,
+        columns="id occurred_at topic subject actor source reference changes",
+        filters="occurred_at topic product_id subject actor source reference bulk",
+    ),
+]
+
+SIDEBAR = {
+    "Find and change products": "./pages/products/",
+    "Rows by date": "./pages/dates/products/",
+    "Queues": "./pages/queues/",
+    "Two-step sign-in": "./pages/authenticator/",
+}

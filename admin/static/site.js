@@ -1,0 +1,70 @@
+// Shows in Piccolo's pages what the server holds to anyway: what is read-only, and where to sign in.
+"use strict";
+
+const facts = JSON.parse(document.querySelector('meta[name="stockroom"]').content);
+const MOMENT = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z$/;
+const OWN_PAGES = ["", "forms", "login", "change-password"];
+const NEW = '[data-uitest="create_button"]';
+const KNOWN = '[data-uitest="save_button"]';
+
+function look() {
+    const [table = "", row] = location.hash.replace(/^#\//, "").split(/[/?]/).filter(Boolean);
+    if (document.getElementById("login")) location.replace("./sign-in/");
+    if (document.getElementById("change_password")) location.replace("/accounts/profile/");
+    const isReadOnly = !OWN_PAGES.includes(table) && !facts.editable.includes(table);
+    const locked = facts.locked[table] || [];
+    document.body.classList.toggle("read-only", isReadOnly);
+    for (const {form} of document.querySelectorAll(NEW)) {
+        eachField(form, column => locked.includes(column) ? "hidden" : "open");
+    }
+    for (const {form} of document.querySelectorAll(KNOWN)) {
+        const isLocked = column => isReadOnly || locked.includes(column);
+        eachField(form, column => column === "password" ? "hidden" : isLocked(column) ? "locked" : "open");
+        linkHistory(form, table === "product" ? row : undefined);
+    }
+    for (const cell of document.querySelectorAll("tbody td > span")) shorten(cell);
+}
+
+// Piccolo uses its fields again for other tables, so each is set whatever it was. What is disabled is not sent.
+function eachField(form, stateOf) {
+    for (const field of form.querySelectorAll("[name]")) {
+        const state = stateOf(field.name);
+        let part = field;
+        while (part.parentElement !== form && !part.querySelector(":scope > label")) part = part.parentElement;
+        part.classList.toggle("not-here", state === "hidden");
+        for (const input of part.querySelectorAll("input, select, textarea")) {
+            input.disabled = state !== "open";
+            input.classList.toggle("locked", state === "locked");
+            if (input.name === "password") input.type = "password";
+        }
+    }
+}
+
+function linkHistory(form, product) {
+    let link = document.getElementById("history");
+    if (!product) return link?.remove();
+    if (!link) {
+        link = document.createElement("a");
+        link.id = "history";
+        link.textContent = "History of this product";
+    }
+    if (link.nextSibling !== form) form.before(link);
+    link.href = `./pages/history/${product}/`;
+}
+
+// To the second is enough to read; times are of UTC here, as in the pages of our own.
+function shorten(cell) {
+    const found = cell.childElementCount === 0 && MOMENT.exec(cell.textContent);
+    if (!found) return;
+    cell.textContent = `${found[1]} ${found[2]}`;
+    cell.title = "UTC";
+    cell.parentElement.classList.add("moment");
+}
+
+// What it changes itself must not wake it again.
+new MutationObserver((_changes, observer) => {
+    look();
+    observer.takeRecords();
+}).observe(document.documentElement, {childList: true, subtree: true});
+window.addEventListener("hashchange", look);
+look();
