@@ -1,4 +1,4 @@
-"""Commands of `litestar`: up, worker, migrate, create-admin, seed, import, export, doctor."""
+"""Commands of `litestar`: up, worker, migrate, create-admin, users, seed, import, export, doctor."""
 
 import asyncio
 import contextlib
@@ -11,8 +11,13 @@ from typing import Any, ParamSpec, TextIO
 import click
 import msgspec
 from litestar.plugins import CLIPlugin
+from msgspec import UNSET
 
-from domains.accounts import users
+from domains.accounts import listing as accounts_listing
+from domains.accounts import management, users
+from domains.accounts.account_schemas import UserPatch
+from domains.accounts.listing import Query
+from domains.accounts.schemas import Profile
 from domains.accounts.tables import Role
 from domains.catalog import export
 from domains.catalog.tables import Policy
@@ -25,6 +30,7 @@ from lib import files, log
 from lib.actor import Source, acting
 from lib.embedded import embedded
 from lib.errors import AppError
+from lib.http import Count, Paging
 from lib.servers.errors import EmbeddedFailed, EmbeddedUnavailable
 from lib.terminal import Bar, say
 from piccolo_conf import migrate, pool
@@ -36,13 +42,14 @@ from settings import settings
 
 P = ParamSpec("P")
 MOST_ERRORS_TOLD = 20
+EVERYBODY = Paging(limit=1_000_000, count=Count.NONE)
 
 
 class Commands(CLIPlugin):
     """Adds our commands to `litestar`."""
 
     def on_cli_init(self, cli: click.Group) -> None:
-        for command in (up, worker, migrate_, create_admin, seed, import_, export_, doctor):
+        for command in (up, worker, migrate_, create_admin, users_, seed, import_, export_, doctor):
             cli.add_command(command)
 
 
@@ -114,6 +121,31 @@ async def create_admin(email: str, username: str, password: str) -> None:
     if profile.role is not Role.ADMIN:
         raise click.ClickException(f"{profile.email} belongs to a user who is no administrator; nothing was changed.")
     say(f"{profile.email} is an administrator.")
+
+
+@click.command("users")
+@click.argument("user", default="")
+@click.option("--role", type=click.Choice([role.value for role in Role]), help="Give USER this role.")
+@click.option("--active/--inactive", default=None, help="Let USER sign in, or not.")
+@click.option("--json", "as_json", is_flag=True)
+@runs()
+async def users_(user: str, role: str | None, *, active: bool | None, as_json: bool) -> None:
+    """List the users, or change USER (a username or an e-mail address)."""
+    async with pool(1):
+        if user:
+            found = [await _change_user(user, role, active=active)]
+        else:
+            found, _total, _more = await accounts_listing.list_users(Query(EVERYBODY))
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    for one in found if not as_json else []:
+        state = "" if one.active else "  inactive"
+        say(f"{one.id:>6}  {one.role:<8}  {one.username}  {one.email}{state}")
+
+
+async def _change_user(name: str, role: str | None, *, active: bool | None) -> Profile:
+    patch = UserPatch(role=Role(role) if role else UNSET, active=UNSET if active is None else active)
+    return await management.change_user((await users.get_user(name)).id, patch)
 
 
 @click.command()

@@ -49,10 +49,10 @@ def _head(method: str, path: str, token: str) -> str:
     return f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/json\r\n{signed_in}"
 
 
-async def sign_in(port: int) -> str:
+async def sign_in(port: int, email: str = EMAIL) -> str:
     """An access token, through the front door; it lives for fifteen minutes."""
     async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=30) as client:
-        answer = await client.post("/auth/jwt/create/", json={"email": EMAIL, "password": PASSWORD})
+        answer = await client.post("/auth/jwt/create/", json={"email": email, "password": PASSWORD})
     if answer.status_code != httpx.codes.OK:
         raise BenchFailed(f"Signing in failed: {answer.status_code} {answer.text[:500]}")
     token: str = answer.json()["access"]

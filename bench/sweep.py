@@ -60,7 +60,7 @@ def _filters(row: Values) -> list[Question]:
         *kinds,
         {"brand__in": f"{row['rare_brand']},{row['common_brand']}"},
         {"product_type__in": f"{row['rare_type']},{row['common_type']}"},
-        *({f"sku{way}": row["sku"]} for way in ("", "__in", "__icontains")),
+        *({f"sku{way}": row["sku"]} for way in ("", "__in", "__icontains", "__istartswith")),
         *({f"name{way}": row["name"]} for way in ("", "__in", "__icontains")),
         {"id": row["id"]},
         {"id__in": f"{row['id']},{row['id'] + 5}"},

@@ -159,6 +159,16 @@ def test_an_admin_can_be_made_twice(house: Installation) -> None:
         assert (done.returncode, "administrator" in done.stdout) == (0, True)
 
 
+def test_users_are_listed_and_changed_from_the_command_line(house: Installation) -> None:
+    assert house.run("seed", "--password", "correct horse battery").returncode == 0
+    assert house.run("users", "customer@example.com", "--role", "staff", "--inactive").returncode == 0
+    listed = {user["username"]: user for user in msgspec.json.decode(house.run("users", "--json").stdout)}
+    assert (listed["customer"]["role"], listed["customer"]["active"]) == ("staff", False)
+    assert "password" not in listed["customer"]
+    refused = house.run("users", "admin", "--role", "customer")
+    assert (refused.returncode, "last administrator" in refused.stderr) == (1, True)
+
+
 def test_pages_of_documentation_need_no_internet(house: Installation) -> None:
     page = httpx.get(f"{house.url}/api/docs", follow_redirects=True)
     assert page.status_code == 200
