@@ -13,6 +13,7 @@ import msgspec
 from litestar.plugins import CLIPlugin
 from msgspec import UNSET
 
+from admin import authenticator
 from domains.accounts import listing as accounts_listing
 from domains.accounts import management, users
 from domains.accounts.account_schemas import UserPatch
@@ -127,13 +128,18 @@ async def create_admin(email: str, username: str, password: str) -> None:
 @click.argument("user", default="")
 @click.option("--role", type=click.Choice([role.value for role in Role]), help="Give USER this role.")
 @click.option("--active/--inactive", default=None, help="Let USER sign in, or not.")
+@click.option("--without-authenticator", is_flag=True, help="Ask USER for no code any more: their phone is lost.")
 @click.option("--json", "as_json", is_flag=True)
 @runs()
-async def users_(user: str, role: str | None, *, active: bool | None, as_json: bool) -> None:
+async def users_(
+    user: str, role: str | None, *, active: bool | None, without_authenticator: bool, as_json: bool
+) -> None:
     """List the users, or change USER (a username or an e-mail address)."""
     async with pool(1):
         if user:
             found = [await _change_user(user, role, active=active)]
+            if without_authenticator:
+                await authenticator.stop(found[0].id)
         else:
             found, _total, _more = await accounts_listing.list_users(Query(EVERYBODY))
     if as_json:

@@ -1,5 +1,6 @@
 """Every setting, read once from the environment (and `.env` in development); nothing else reads `os.environ`."""
 
+import ipaddress
 import os
 import secrets
 import sys
@@ -10,11 +11,12 @@ from typing import Annotated
 import msgspec
 from dotenv import dotenv_values
 
-from lib.proxies import parse_networks
-
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off"}
 SHORTEST_SECRET = 32
+# First parts of our own addresses: the admin site would hide what stands there.
+TAKEN_PATHS = {"api", "auth", "health", "metrics", "static", "ws"}
+TAKEN_PATHS |= {"accounts", "dashboard", "imports", "products", "webhooks"}
 
 
 class DocsAccess(StrEnum):
@@ -107,6 +109,8 @@ def _parse(name: str, text: str, type_: object) -> object:
             return _parse_list(name, text)
         if type_ is Path:
             return Path(text)
+        if name == "admin_path":
+            _check_free(text)
         return msgspec.convert(text, type_, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
         raise SettingsError(f"{name.upper()} has a wrong value: {error}") from None
@@ -115,8 +119,21 @@ def _parse(name: str, text: str, type_: object) -> object:
 def _parse_list(name: str, text: str) -> list[str]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if name == "trusted_proxies":
-        parse_networks(parts)
+        for part in parts:
+            _check_proxy(part)
     return parts
+
+
+def _check_proxy(text: str) -> None:
+    """Raises ValueError for what is no address, no network and not the word for whoever has our unix socket."""
+    if text != "unix":
+        ipaddress.ip_network(text)
+
+
+def _check_free(path: str) -> None:
+    """Raises ValueError where something else of ours stands."""
+    if path.strip("/") in TAKEN_PATHS:
+        raise ValueError(f"{path} is taken by something else")
 
 
 def _parse_bool(text: str) -> bool:

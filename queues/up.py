@@ -82,6 +82,8 @@ async def _welcome(sign_in: SignIn | None) -> None:
         await load_sample()
     address = f"http://{settings.host}:{settings.port}"
     say(f"\nStockroom is ready: {address}")
+    if settings.admin_enabled:
+        say(f"  Admin site          {address}{settings.admin_path}")
     say(f"  API documentation   {address}/api/docs")
     say(f"  Products            {address}/api/products/")
     if sign_in is not None:

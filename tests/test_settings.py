@@ -140,3 +140,14 @@ def test_the_example_explains_every_setting():
 def test_choices_are_closed_lists():
     assert load({**SECRET, "DOCS_ACCESS": "off"}).docs_access is DocsAccess.OFF
     assert load({**SECRET, "LOG_FORMAT": "json"}).log_format is LogFormat.JSON
+
+
+@pytest.mark.parametrize("path", ["admin", "/", "/a/b/", "/api", "/auth/", "//evil", "/Admin/"])
+def test_the_admin_site_cannot_stand_just_anywhere(path: str):
+    with pytest.raises(SettingsError, match="ADMIN_PATH"):
+        load({**SECRET, "ADMIN_PATH": path})
+
+
+@pytest.mark.parametrize("path", ["/admin", "/backstage/", "/back-office"])
+def test_the_admin_site_can_stand_elsewhere(path: str):
+    assert load({**SECRET, "ADMIN_PATH": path}).admin_path == path

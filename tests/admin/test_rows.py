@@ -4,7 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
 
+from admin.hooks import OneTransaction
 from domains.accounts import passwords
 from domains.accounts.tables import Role
 from piccolo_conf import execute, fetch, fetch_row, fetch_value
@@ -267,3 +270,28 @@ async def test_users_are_not_deleted(site: httpx.AsyncClient) -> None:
 async def test_a_form_for_a_new_user_begins_active_and_asks_for_a_password(site: httpx.AsyncClient) -> None:
     assert (await site.get(f"{USERS}new/")).json()["active"] is True
     assert "password" in (await site.get(f"{USERS}schema/")).json()["properties"]
+
+
+async def write_and_answer(status: int, seen: list[int]) -> httpx.Response:
+    """A request that writes a location and answers so; `seen` gets how many locations others see at that moment."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await execute("INSERT INTO location (code, name) VALUES ('x', 'X')")
+        await PlainTextResponse("done", status_code=status)(scope, receive, send)
+
+    async def outside(scope: Scope, receive: Receive, send: Send) -> None:
+        async def look_and_send(message: Message) -> None:
+            seen.append(await fetch_value("SELECT count(*) FROM location"))
+            await send(message)
+
+        await OneTransaction(app)(scope, receive, look_and_send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=outside), base_url="http://testserver") as client:
+        return await client.post("/")
+
+
+@pytest.mark.parametrize(("status", "count"), [(201, 2), (204, 2), (400, 1), (409, 1), (422, 1), (500, 1)])
+async def test_the_answer_waits_for_the_commit_and_a_refusal_undoes(database: None, status: int, count: int) -> None:
+    seen: list[int] = []
+    assert (await write_and_answer(status, seen)).status_code == status
+    assert set(seen) == {count}
