@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.apps.migrations.commands.forwards import run_forwards
 from piccolo.conf.apps import AppRegistry
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
@@ -150,6 +151,22 @@ async def migrate() -> None:
             await run_forwards(app_name="all")
     finally:
         await lock.close()
+
+
+def write_in_sql(migration_id: str, app_name: str, description: str, *scripts: str, undo: str) -> MigrationManager:
+    """A migration of what Piccolo does not write itself: constraints, triggers, indexes on expressions."""
+    manager = MigrationManager(migration_id=migration_id, app_name=app_name, description=description)
+
+    async def run() -> None:
+        for script in scripts:
+            await execute(script)
+
+    async def take_back() -> None:
+        await execute(undo)
+
+    manager.add_raw(run)
+    manager.add_raw_backwards(take_back)
+    return manager
 
 
 def _current() -> "Connection | None":

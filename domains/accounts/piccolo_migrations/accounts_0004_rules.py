@@ -2,7 +2,7 @@
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from piccolo_conf import execute
+from piccolo_conf import write_in_sql
 
 ID = "2026-11-20T14:00:00:000004"
 VERSION = "1.38.0"
@@ -31,14 +31,4 @@ ALTER TABLE api_key DROP CONSTRAINT api_key_is_named
 
 
 async def forwards() -> MigrationManager:
-    manager = MigrationManager(migration_id=ID, app_name="accounts", description=DESCRIPTION)
-
-    async def run() -> None:
-        await execute(RULES)
-
-    async def undo() -> None:
-        await execute(UNDO)
-
-    manager.add_raw(run)
-    manager.add_raw_backwards(undo)
-    return manager
+    return write_in_sql(ID, "accounts", DESCRIPTION, RULES, undo=UNDO)

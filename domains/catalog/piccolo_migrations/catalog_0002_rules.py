@@ -2,7 +2,7 @@
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from piccolo_conf import execute
+from piccolo_conf import write_in_sql
 
 ID = "2026-11-20T12:00:00:000002"
 VERSION = "1.38.0"
@@ -198,16 +198,8 @@ DELETE FROM location
 """
 
 
+SCRIPTS = (EXTENSION, PRODUCT_CHECKS, PRODUCT_KEYS, PRODUCT_INDEXES, SLUG, VERSIONING, EVENT_LOG, STOCK)
+
+
 async def forwards() -> MigrationManager:
-    manager = MigrationManager(migration_id=ID, app_name="catalog", description=DESCRIPTION)
-
-    async def run() -> None:
-        for script in (EXTENSION, PRODUCT_CHECKS, PRODUCT_KEYS, PRODUCT_INDEXES, SLUG, VERSIONING, EVENT_LOG, STOCK):
-            await execute(script)
-
-    async def undo() -> None:
-        await execute(UNDO)
-
-    manager.add_raw(run)
-    manager.add_raw_backwards(undo)
-    return manager
+    return write_in_sql(ID, "catalog", DESCRIPTION, *SCRIPTS, undo=UNDO)

@@ -2,7 +2,7 @@
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
-from piccolo_conf import execute
+from piccolo_conf import write_in_sql
 
 ID = "2026-11-20T12:00:00:000002"
 VERSION = "1.38.0"
@@ -24,14 +24,4 @@ DROP INDEX import_job_created, import_job_unfinished, import_job_digest, import_
 
 
 async def forwards() -> MigrationManager:
-    manager = MigrationManager(migration_id=ID, app_name="imports", description=DESCRIPTION)
-
-    async def run() -> None:
-        await execute(RULES)
-
-    async def undo() -> None:
-        await execute(UNDO)
-
-    manager.add_raw(run)
-    manager.add_raw_backwards(undo)
-    return manager
+    return write_in_sql(ID, "imports", DESCRIPTION, RULES, undo=UNDO)
