@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,13 +25,16 @@ from lib.actor import Source, acting
 from lib.errors import AppError, BadInput, NotFound
 from lib.money import decode
 from lib.wrong_fields import find_wrong_fields
-from piccolo_conf import fetch, fetch_value
+from piccolo_conf import execute, fetch, fetch_value, transaction
 
 UNFINISHED = {"pending", "running"}
 SHOWN = 100
 
 # Both rely on event_reference (reference, id).
 CHANGED = "SELECT (data->>'changed')::int FROM event WHERE reference = $1 AND topic = 'products.bulk_updated'"
+IS_KNOWN = "SELECT EXISTS (SELECT FROM event WHERE reference = $1) OR EXISTS (SELECT FROM bulk_job WHERE id = $2)"
+# Two that have the same id wait for each other.
+TAKE_TURN = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 DONE = """
     SELECT id, product_id, data->>'sku' AS sku, actor, source, occurred_at, changes
     FROM event WHERE reference = $1 AND product_id IS NOT NULL ORDER BY id LIMIT $2
@@ -69,12 +73,24 @@ ACTIONS = {
 }
 
 
+class Look(msgspec.Struct, frozen=True):
+    """What a change would do. A confirmation is of just this, and with its id it counts once."""
+
+    preview: BulkChangeOut
+    seen: str
+    change_id: UUID = msgspec.field(default_factory=uuid4)
+
+
 class NotTicked(BadInput):
     """Tick the box to confirm the change."""
 
 
+class PriceTooLarge(BadInput):
+    """A price would get too large: at most 9,999,999,999.99 is possible. Choose other products, or raise by less."""
+
+
 class Differs(BadInput):
-    """Other products are chosen by now than when you looked. Look at the numbers again."""
+    """What would change is not what you looked at. Look at the numbers again."""
 
 
 async def find(request: Request) -> Response:
@@ -94,45 +110,81 @@ async def act(request: Request) -> Response:
     form = await read_form(request)
     try:
         change = read_change(action, form)
-        preview = await changes.preview(change)
+        # Before the numbers: what changes in between is noticed when they are confirmed.
+        seen = await changes.fingerprint(change)
+        look = Look(await _preview(change), seen)
     except AppError as error:
         return _render(request, action, form, error=error)
     if "run" not in form:
-        return _render(request, action, form, preview)
+        return _render(request, action, form, look)
     try:
-        _demand_confirmation(form, preview)
-        return redirect(request, f"pages/changes/{await run(change)}/")
+        return redirect(request, f"pages/changes/{await _confirm_and_run(change, form, seen)}/")
     except AppError as error:
-        return _render(request, action, form, preview, error)
+        return _render(request, action, form, look, error)
 
 
 def read_change(action: Action, form: Form) -> Change:
-    """Raises BadInput."""
+    """Raises BadInput, in the words of the form."""
+    try:
+        return msgspec.structs.replace(_read(action, form), source=Source.ADMIN)
+    except BadInput as error:
+        told = "; ".join(f"{selection.LABELS.get(wrong.field, wrong.field)}: {wrong.message}" for wrong in error.errors)
+        raise BadInput(told or error.detail, errors=error.errors) from None
+
+
+def _read(action: Action, form: Form) -> Change:
     wanted = selection.read(form) | action.change(form.get(action.field, "").strip())
     if errors := list(find_wrong_fields(wanted, BulkUpdateIn, decode)):
-        told = "; ".join(f"{error.field.rpartition('.')[2]}: {error.message}" for error in errors)
-        raise BadInput(told, errors=errors)
-    change = changes.read_update(msgspec.convert(wanted, BulkUpdateIn, dec_hook=decode))
-    return msgspec.structs.replace(change, source=Source.ADMIN)
+        raise BadInput(errors=errors)
+    return changes.read_update(msgspec.convert(wanted, BulkUpdateIn, dec_hook=decode))
 
 
-def _demand_confirmation(form: Form, preview: BulkChangeOut) -> None:
-    """Raises NotTicked, and Differs when the numbers are not those that were confirmed."""
+async def _preview(change: Change) -> BulkChangeOut:
+    """Raises PriceTooLarge."""
+    try:
+        return await changes.preview(change)
+    except asyncpg.NumericValueOutOfRangeError:
+        raise PriceTooLarge from None
+
+
+async def _confirm_and_run(change: Change, form: Form, seen: str) -> UUID:
+    """The id of the change. A second click finds the first one done; otherwise raises NotTicked and Differs."""
+    change_id = _id_of(form)
+    if await _is_known(change_id):
+        return change_id
     if form.get("confirmed") != "yes":
         raise NotTicked
-    if form.get("expected") != f"{preview.matched} {preview.changed}":
+    if form.get("seen") != seen:
         raise Differs
+    await run(change, change_id)
+    return change_id
 
 
-async def run(change: Change) -> UUID:
-    """At once, or in the background when it is large; its events carry "bulk:" and this id as their reference."""
-    change_id = uuid4()
-    with contextlib.suppress(TooMany), acting(reference=f"bulk:{change_id}"):
-        await changes.change_now(change)
-        return change_id
-    job = await bulk_jobs.order_change(change)
-    await run_bulk_change.later(job_id=job.job_id)
-    return job.job_id
+def _id_of(form: Form) -> UUID:
+    """Raises Differs for none: the numbers come with one."""
+    try:
+        return UUID(form.get("change_id", ""))
+    except ValueError:
+        raise Differs from None
+
+
+async def run(change: Change, change_id: UUID) -> None:
+    """At once, or in the background when it is large; its events carry "bulk:" and this id as their reference.
+
+    Once: also when two ask for the same at the same time.
+    """
+    with contextlib.suppress(TooMany), acting(reference=f"bulk:{change_id}", bulk=True):
+        async with transaction():
+            await execute(TAKE_TURN, str(change_id))
+            if not await _is_known(change_id):
+                await changes.change_now(change)
+        return
+    await bulk_jobs.order_change(change, change_id)
+    await run_bulk_change.later(job_id=change_id)
+
+
+async def _is_known(change_id: UUID) -> bool:
+    return bool(await fetch_value(IS_KNOWN, f"bulk:{change_id}", change_id))
 
 
 async def show_change(request: Request) -> Response:
@@ -156,12 +208,12 @@ def _render(
     request: Request,
     action: Action,
     form: Form,
-    preview: BulkChangeOut | None = None,
+    look: Look | None = None,
     error: AppError | None = None,
 ) -> Response:
     """After a refusal the fields keep what was typed."""
-    value = form.get(action.field, "")
-    return render(request, "act.html", error=error, form=_form_of(form), preview=preview, action=action, value=value)
+    facts: dict[str, Any] = {"form": _form_of(form), "value": form.get(action.field, ""), "look": look}
+    return render(request, "act.html", error=error, action=action, **facts)
 
 
 def _form_of(given: Form) -> Form:

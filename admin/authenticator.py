@@ -17,7 +17,7 @@ from piccolo_api.mfa.recovery_codes import generate_recovery_code
 from domains.accounts import limits
 from domains.accounts.schemas import Concealed
 from lib import clock, log
-from lib.errors import BadInput, NotSignedIn
+from lib.errors import BadInput, Conflict, NotSignedIn
 from lib.signing import derive_key
 from piccolo_conf import execute, fetch_row, fetch_value, transaction
 
@@ -38,6 +38,7 @@ RECOVERY_KEY = derive_key("recovery codes")
 FIND = """
     SELECT id, secret FROM authenticator_secret WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT 1
 """
+LOCK = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE"
 ENROL = """
     INSERT INTO authenticator_secret (user_id, secret, recovery_codes, recovery_codes_used_at, created_at, last_used_at)
     VALUES ($1, $2, $3, '{}', $4, $5)
@@ -58,6 +59,14 @@ REVOKE = "UPDATE authenticator_secret SET revoked_at = $2 WHERE user_id = $1 AND
 
 class WrongCode(NotSignedIn):
     """The code is not right, or was used already."""
+
+
+class Unreadable(NotSignedIn):
+    """Codes cannot be checked: the key of this server was changed. Ask who runs it to turn your second step off."""
+
+
+class EnrolledAlready(Conflict):
+    """Two-step sign-in is on already. Turn it off first, with a code."""
 
 
 class EnrolmentLost(BadInput):
@@ -100,13 +109,18 @@ def unseal(sealed: str, user_id: int) -> Enrolment:
 
 
 async def finish(enrolment: Enrolment, code: str) -> None:
-    """The app shows the right codes, so from now on they are asked for. Raises WrongCode."""
+    """The app shows the right codes, so from now on they are asked for. Raises WrongCode and EnrolledAlready.
+
+    The second keeps who began earlier, in a session that they stole, from putting their phone in the owner's place.
+    """
     if (step := _step_of(code, enrolment.secret)) is None:
         raise WrongCode
     secret = BOX.encrypt(enrolment.secret.encode()).decode()
     digests = [_recovery_digest(code) for code in enrolment.recovery_codes]
     async with transaction():
-        await execute(REVOKE, enrolment.user_id, clock.now())
+        await execute(LOCK, enrolment.user_id)
+        if await is_enrolled(enrolment.user_id):
+            raise EnrolledAlready
         await execute(ENROL, enrolment.user_id, secret, digests, clock.now(), step)
     logger.info("authenticator_enrolled", user_id=enrolment.user_id)
 
@@ -116,7 +130,7 @@ async def is_enrolled(user_id: int) -> bool:
 
 
 async def check(user_id: int, code: str, address: str) -> None:
-    """Use a code, or a recovery code. Raises WrongCode, which counts as a failed sign-in, and TooManyAttempts."""
+    """Use a code, or a recovery code. Raises TooManyAttempts, Unreadable, and WrongCode, a failed sign-in."""
     counted = await limits.count(limits.SIGN_IN, account=f"authenticator {user_id}", address=address)
     if not await _use(user_id, "".join(code.split()).lower()[:LONGEST_CODE]):
         logger.warning("authenticator_code_refused", user_id=user_id)
@@ -133,13 +147,22 @@ async def stop(user_id: int) -> None:
 async def _use(user_id: int, code: str) -> bool:
     if (found := await fetch_row(FIND, user_id)) is None:
         return False
-    secret = BOX.decrypt(found["secret"]).decode()
+    secret = _opened(found["secret"], user_id)
     if (step := _step_of(code, secret)) is not None:
         return await fetch_value(USE_CODE, found["id"], step) is not None
     left = await fetch_value(USE_RECOVERY_CODE, found["id"], _recovery_digest(code), clock.now())
     if left is not None:
         logger.info("recovery_code_used", user_id=user_id, left=left)
     return left is not None
+
+
+def _opened(secret: str, user_id: int) -> str:
+    """Raises Unreadable."""
+    try:
+        return BOX.decrypt(secret).decode()
+    except InvalidToken:
+        logger.warning("authenticator_unreadable", user_id=user_id)
+        raise Unreadable from None
 
 
 def _step_of(code: str, secret: str) -> datetime | None:

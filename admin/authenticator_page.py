@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from admin import authenticator
+from admin import authenticator, sessions
 from admin.authenticator import Enrolment
 from admin.pages import Form, device_of, read_form, render
 from admin.sessions import Person
@@ -44,6 +44,7 @@ async def _finish(request: Request, person: Person, form: Form) -> Response:
         await authenticator.finish(enrolment, "".join(form.get("code", "").split()))
     except authenticator.WrongCode as error:
         return _show(request, person, enrolment, error)
+    await sessions.end_others(person.user_id, request.cookies[sessions.COOKIE])
     return render(request, PAGE, enrolled=True, enrolment=None, finished=True)
 
 

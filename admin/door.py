@@ -41,25 +41,26 @@ class Door:
             await response(scope, receive, send)
         elif scope["type"] == "http" and path.startswith(f"{self.path}/"):
             inside = {**scope, "root_path": self.path}
-            body = await _read(receive)
-            await self.app(inside, _replay(body, receive), self._with_headers(inside, send))
+            if (body := await _read(receive)) is not None:
+                await self.app(inside, _replay(body, receive), self._with_headers(inside, send))
         else:
             raise NotFound
 
     def _with_headers(self, scope: Scope, send: Send) -> Send:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._headers(scope, message.get("headers", []))
+                message["headers"] = self._headers(scope, message["status"], message.get("headers", []))
             await send(message)
 
         return send_with_headers
 
-    def _headers(self, scope: Scope, given: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    def _headers(self, scope: Scope, status: int, given: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         headers = [(name, self._cookie(value) if name == b"set-cookie" else value) for name, value in given]
         known = {name for name, _value in headers}
         if b"content-security-policy" not in known:
             headers.append((b"content-security-policy", POLICY))
-        kept = scope["path"].startswith(f"{self.path}/assets/")
+        # What is not there today may come with the next release.
+        kept = status < HTTPStatus.BAD_REQUEST and scope["path"].startswith(f"{self.path}/assets/")
         return [*headers, (b"cache-control", KEPT_FOREVER if kept else b"no-store")]
 
     def _cookie(self, value: bytes) -> bytes:
@@ -67,11 +68,16 @@ class Door:
         return value + self.cookie_ending if value.startswith(b"csrftoken=") else value
 
 
-async def _read(receive: Receive) -> bytes:
-    """All of it, before anything looks at it: what checks the forms would take any size. Raises TooLarge."""
+async def _read(receive: Receive) -> bytes | None:
+    """All of it, before anything looks at it: what checks the forms would take any size. Raises TooLarge.
+
+    None when the browser went away in the middle: half a form may mean something else than the whole.
+    """
     parts, size, is_more = [], 0, True
     while is_more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         part = message.get("body", b"")
         size += len(part)
         if size > LARGEST_BODY_BYTES:

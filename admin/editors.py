@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from admin import views
-from admin.crud import FIELD_EXTRA, RANGE, Crud
+from admin.crud import FIELD_EXTRA, LONGEST_TOLD, RANGE, Crud
 from admin.views import columns_of
 from domains.accounts import management, users
 from domains.accounts.account_schemas import Email, Password, Text, UserPatch
@@ -86,7 +86,7 @@ class Editor(Crud):
     def _refuse_locked(self, data: Values) -> None:
         known = columns_of(self.table).keys() | self.extra_fields
         errors = [FieldError(name, "is not changed here") for name in data if name in self.locked]
-        errors += [FieldError(name, "is not a known field") for name in data if name not in known]
+        errors += [FieldError(_readable(name), "is not a known field") for name in data if name not in known]
         if errors:
             raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
 
@@ -99,6 +99,11 @@ class Editor(Crud):
             told = errors[:MOST_ERRORS]
             raise BadInput("; ".join(f"{error.field}: {error.message}" for error in told), errors=told)
         return msgspec.convert(given, struct, dec_hook=decode)
+
+
+def _readable(name: str) -> str:
+    """Half a surrogate pair, which JSON can hold, cannot be sent back."""
+    return name[:LONGEST_TOLD].encode(errors="replace").decode()
 
 
 def _typed(column: Column | None, value: Any) -> Any:
@@ -228,12 +233,15 @@ class LocationEditor(Editor):
         return int(await fetch_value(inserted, *values.values()))
 
     async def change(self, row_id: Any, data: Values) -> None:
-        if values := self._clean(data):
+        values = self._clean(data)
+        if values.get("is_active") is False and await _is_default(row_id):
+            raise DefaultStays
+        if values:
             assigned = ", ".join(f"{name} = ${number}" for number, name in enumerate(values, 2))
             await execute(f"UPDATE location SET {assigned} WHERE id = $1", row_id, *values.values())
 
     async def remove(self, row_id: Any) -> None:
-        if await fetch_value("SELECT is_default FROM location WHERE id = $1", row_id):
+        if await _is_default(row_id):
             raise DefaultStays
         await execute("DELETE FROM location WHERE id = $1", row_id)
 
@@ -245,6 +253,10 @@ class LocationEditor(Editor):
                 raise field_error(name, "must not be blank")
         read = self.read(trimmed, LocationPatch)
         return {name: getattr(read, name) for name in trimmed}
+
+
+async def _is_default(location_id: Any) -> bool:
+    return bool(await fetch_value("SELECT is_default FROM location WHERE id = $1", location_id))
 
 
 EDITORS: dict[type[Table], type[Crud]] = {

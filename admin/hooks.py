@@ -8,6 +8,7 @@ import logging
 from http import HTTPStatus
 
 import asyncpg
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,8 @@ from lib.errors import AppError, BadInput
 from piccolo_conf import transaction
 
 logger = log.get("admin.hooks")
+
+TOO_DEEP = "There are too many brackets in each other."
 
 
 class SignedIn:
@@ -99,6 +102,8 @@ def _explain(error: Exception) -> AppError | None:
     if isinstance(error, asyncpg.DataError):
         # Here people also choose what to filter and sort by, and how many rows to skip.
         return explain(error) or BadInput(OUT_OF_RANGE)
+    if isinstance(error, RecursionError):
+        return BadInput(TOO_DEEP)
     return explain(error)
 
 
@@ -108,6 +113,12 @@ def to_form(error: AppError) -> Response:
         detail = [{"loc": ["body", wrong.field], "msg": wrong.message, "type": "value_error"} for wrong in error.errors]
         return JSONResponse({"detail": detail}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
     return PlainTextResponse(error.detail, status_code=error.status, headers=error.headers)
+
+
+async def tell_what_is_wrong(_request: Request, error: RequestValidationError) -> Response:
+    """Without what was sent, which FastAPI repeats: it may be a password, or nothing that JSON can hold."""
+    detail = [{name: wrong[name] for name in ("loc", "msg", "type")} for wrong in error.errors()]
+    return JSONResponse({"detail": detail}, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 # Piccolo logs whole tracebacks, with values, of what clients do wrong.

@@ -57,7 +57,12 @@ def root_of(request: Request) -> str:
 async def read_form(request: Request) -> Form:
     """Text fields; of a name that comes more than once the last."""
     form = request.scope.get("form") or await request.form()
-    return {name: value.replace("\0", "") for name, value in form.items() if isinstance(value, str)}
+    return {name: _storable(value) for name, value in form.items() if isinstance(value, str)}
+
+
+def _storable(text: str) -> str:
+    """Without what neither PostgreSQL nor an answer can hold: NUL, and half a surrogate pair from an odd charset."""
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def person_of(request: Request) -> Person | None:

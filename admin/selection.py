@@ -19,6 +19,19 @@ FILTERS = {
     "stock_from": "stock__gte",
     "stock_to": "stock__lte",
 }
+# What people read beside the fields that this or the services call so.
+LABELS = {
+    "search": "Words in name or SKU",
+    "sku__istartswith": "SKU begins with",
+    "brand": "Brand",
+    "product_type": "Product type",
+    "price__gte": "Price from",
+    "price__lte": "Price to",
+    "stock__gte": "Stock from",
+    "stock__lte": "Stock to",
+    "set.price": "New price",
+    "percent.price": "By percent",
+}
 IDS, ALL = "ids", "everything"
 FIELDS = (*FILTERS, IDS, ALL)
 SEPARATORS = re.compile(r"[\s,;]+")

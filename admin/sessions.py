@@ -97,6 +97,11 @@ async def end(token: str) -> None:
     await execute("DELETE FROM admin_session WHERE token = $1", _stored(token))
 
 
+async def end_others(user_id: int, token: str) -> None:
+    """Those that began before a code was asked for may be somebody else's."""
+    await execute("DELETE FROM admin_session WHERE user_id = $1 AND token <> $2", user_id, _stored(token))
+
+
 def _stored(token: str) -> str:
     return digest_of(token).hex()
 

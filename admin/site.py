@@ -6,6 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
+from fastapi.exceptions import RequestValidationError
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive as LitestarReceive
@@ -25,7 +26,7 @@ from admin import actions, authenticator_page, dates, history, status
 from admin.catalogue import SIDEBAR, TABLES
 from admin.door import Door, Only
 from admin.editors import EDITORS, make_crud
-from admin.hooks import OneTransaction, SignedIn
+from admin.hooks import OneTransaction, SignedIn, tell_what_is_wrong
 from admin.pages import HERE, redirect
 from admin.sign_in import sign_in, sign_out
 from domains.accounts.auth import IGNORES_COOKIE, IGNORES_TOKEN
@@ -44,7 +45,7 @@ PAGES = [
     Route("/products/list/", actions.list_found),
     Route("/products/{action}/", actions.act, methods=["GET", "POST"]),
     Route("/changes/{change_id:uuid}/", actions.show_change),
-    Route("/history/{product_id:int}/", history.show),
+    Route("/history/{product_id}/", history.show),
     Route("/dates/{calendar}/", dates.show),
     Route("/queues/", status.show),
     Route("/authenticator/", authenticator_page.show, methods=["GET", "POST"]),
@@ -112,6 +113,7 @@ def _tables(piccolo: AdminRouter) -> ASGIApp:
     """Its application behind its own authentication, with errors left to ours."""
     tables = _mounted(piccolo, "/api").app  # type: ignore[attr-defined]
     tables.exception_handlers.pop(HTTPStatus.INTERNAL_SERVER_ERROR, None)
+    tables.exception_handlers[RequestValidationError] = tell_what_is_wrong
     return tables  # type: ignore[no-any-return]
 
 

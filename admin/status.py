@@ -18,6 +18,8 @@ from piccolo_conf import fetch
 from queues.job import QUEUES
 
 LONGEST_SECONDS = 2
+# Failed jobs are found by looking at every job.
+LONGEST_SEARCH_SECONDS = 0.5
 MOST_JOBS = 50
 TOLD = {Status.ACTIVE, Status.FAILED, Status.ABORTED, Status.ABORTING}
 
@@ -51,6 +53,7 @@ class QueueSeen(msgspec.Struct, frozen=True):
     scheduled: int
     workers: int
     jobs: list[JobSeen]
+    has_more: bool
 
 
 class RowsSeen(msgspec.Struct, frozen=True):
@@ -77,10 +80,22 @@ async def _look() -> tuple[list[QueueSeen], str]:
 
 async def _queue(name: str, queue: Queue) -> QueueSeen:
     info = await queue.info()
-    jobs = [job async for job in queue.iter_jobs(list(TOLD))]
+    jobs, is_partial = await _jobs(queue)
     jobs.sort(key=lambda job: job.queued, reverse=True)
-    seen = [_job(job) for job in jobs[:MOST_JOBS]]
-    return QueueSeen(name, info["queued"], info["active"], info["scheduled"], len(info["workers"]), seen)
+    seen, has_more = [_job(job) for job in jobs[:MOST_JOBS]], is_partial or len(jobs) > MOST_JOBS
+    return QueueSeen(name, info["queued"], info["active"], info["scheduled"], len(info["workers"]), seen, has_more)
+
+
+async def _jobs(queue: Queue) -> tuple[list[Job], bool]:
+    """What is found in a short time, and whether that ended the search."""
+    found: list[Job] = []
+    try:
+        async with asyncio.timeout(LONGEST_SEARCH_SECONDS):
+            async for job in queue.iter_jobs(list(TOLD)):
+                found.append(job)  # noqa: PERF401 - What was found before the end of the time counts.
+    except TimeoutError:
+        return found, True
+    return found, False
 
 
 def _job(job: Job) -> JobSeen:

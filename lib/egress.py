@@ -17,7 +17,7 @@ from yarl import URL
 from lib import log
 from lib.addresses import is_refused_host
 from lib.dialling import Rules, connector
-from lib.egress_errors import EXPECTED, BadUrl, BlockedAddress, EgressError, explain
+from lib.egress_errors import EXPECTED, BadHeader, BadUrl, BlockedAddress, EgressError, explain
 from settings import settings
 
 logger = log.get("lib.egress")
@@ -30,6 +30,10 @@ LONGEST_URL = 8 * 1024
 # As they travel: international names are in their xn-- form by then, and IPv6 addresses without their brackets.
 NAME = re.compile(r"(?=.{1,254}\Z)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?")
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+# Whose server is asked, and where a message ends on a connection that the next request uses too, is not for callers.
+OURS = {"host", "content-length", "transfer-encoding", "connection", "upgrade", "expect", "te", "trailer"}
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "Stockroom"}
 NO_DEADLINE = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 CONFIGURED = Rules(allow_http=settings.webhook_allow_http, allow_private=settings.webhook_allow_private)
@@ -81,6 +85,7 @@ async def send(
     started = time.perf_counter()
     try:
         target = _target(url, rules)
+        _check(headers)
         async with asyncio.timeout(deadline):
             status, found, read = await _exchange(_session(rules), method, target, body, headers)
     except EXPECTED as error:
@@ -108,6 +113,13 @@ def _parse(url: str) -> URL:
     except Exception:
         # Not all that a stranger can provoke in a parser is a ValueError: "http://[]@" ends in an IndexError.
         raise BadUrl from None
+
+
+def _check(headers: Mapping[str, str]) -> None:
+    """aiohttp refuses line breaks alone."""
+    for name, value in headers.items():
+        if name.lower() in OURS or not HEADER_NAME.fullmatch(name) or not HEADER_VALUE.fullmatch(value):
+            raise BadHeader
 
 
 async def _exchange(

@@ -9,6 +9,7 @@ class Failure(StrEnum):
     """Why there is no reply: the closed list that logs of attempts store."""
 
     BAD_URL = "bad_url"
+    BAD_HEADER = "bad_header"
     BLOCKED_ADDRESS = "blocked_address"
     NAME_NOT_FOUND = "name_not_found"
     CONNECT_FAILED = "connect_failed"
@@ -31,6 +32,12 @@ class BadUrl(EgressError):
     """The URL cannot be used."""
 
     code = Failure.BAD_URL
+
+
+class BadHeader(EgressError):
+    """A header cannot be sent: its name is not ours to set, or it holds characters that no header may."""
+
+    code = Failure.BAD_HEADER
 
 
 class BlockedAddress(EgressError, PermissionError):

@@ -22,6 +22,9 @@ SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HOST = re.compile(r"(?P<name>[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{0,5})?")
 # A name of 253 characters, and a port.
 LONGEST_HOST = 260
+# Litestar and `lib.http` remember the last 1,024 queries, parsed: what is remembered of a stranger's has to be small.
+LONGEST_QUERY = 8 * 1024
+MOST_PARAMETERS = 200
 # Probes know an instance by its address, not by its name.
 OPEN_TO_ANY_HOST = "/health/"
 RESPONSE_HEADERS = [
@@ -41,6 +44,13 @@ class HostNotAllowed(AppError):
 
     status = 400
     title = "Unknown host"
+
+
+class AddressTooLong(AppError):
+    """The address is too long, or has too many parameters."""
+
+    status = 414
+    title = "Address too long"
 
 
 class Frame:
@@ -90,8 +100,11 @@ class Frame:
         is_served = len(host) <= LONGEST_HOST and self.is_allowed(host)
         if not is_served and not path.startswith(OPEN_TO_ANY_HOST):
             return HostNotAllowed()
+        query = scope["query_string"]
+        if len(query) > LONGEST_QUERY or query.count(b"&") >= MOST_PARAMETERS:
+            return AddressTooLong()
         # PostgreSQL stores no U+0000, so no path and no parameter can mean anything with one.
-        if b"%00" in scope["query_string"] or b"\0" in scope["query_string"] or "\0" in path:
+        if b"%00" in query or b"\0" in query or "\0" in path:
             return BadInput("The address must not contain a NUL character.")
         return None
 

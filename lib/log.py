@@ -4,12 +4,22 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
+from lib import actor
 from settings import LogFormat, LogLevel, settings
+
+
+def name_actor(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """`by` is the id of the user in whose name this happens; nobody's doing, and the system's own, has none."""
+    if (user_id := actor.current().user_id) is not None:
+        line.setdefault("by", user_id)
+    return line
+
 
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
+    name_actor,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

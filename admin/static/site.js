@@ -61,6 +61,17 @@ function shorten(cell) {
     cell.parentElement.classList.add("moment");
 }
 
+// A spreadsheet runs a cell that begins like a formula. In Piccolo's export every cell begins with a quote, and quotes
+// inside are doubled, so one after a separator begins a cell. Numbers stay numbers.
+const FORMULA = /(^|[,;\n])"(?='*[=+\-@\t\r])(?!-?\d+(\.\d+)?")/g;
+
+window.Blob = class extends Blob {
+    constructor(parts = [], options = {}) {
+        const isCsv = String(options.type).startsWith("text/csv");
+        super(isCsv ? parts.map(text => text.replace(FORMULA, `$1"'`)) : parts, options);
+    }
+};
+
 // What it changes itself must not wake it again.
 new MutationObserver((_changes, observer) => {
     look();

@@ -35,7 +35,7 @@ class ApiKeyController(Controller):
     @post(summary="Make an API key")
     async def create_key(self, data: JSONBody[ApiKeyIn], request: CallerRequest) -> ApiKeyMadeOut:
         """`secret` is shown here and never again. Scopes are some of your own, without account:own."""
-        return await api_keys.create_key(request.user.known_id, data)
+        return await api_keys.create_key(request.user.known_id, data, session_id=request.user.session_id)
 
     @delete("/{key_id:int}", summary="Revoke an API key")
     async def revoke_key(self, key_id: FromPath[int], request: CallerRequest) -> None:

@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 import asyncpg
 import msgspec
 
+from domains.accounts import revocations
 from domains.accounts.schemas import ApiKeyIn, ApiKeyMadeOut, ApiKeyOut, Caller
 from domains.accounts.scopes import Scope, scopes_of
 from domains.accounts.tables import Role
 from domains.accounts.tokens import BadToken
+from domains.accounts.users import is_id
 from lib import clock, log
-from lib.errors import BadInput, Conflict, FieldError, NotFound, field_error
+from lib.errors import BadInput, Conflict, FieldError, NotFound, NotSignedIn, field_error
 from lib.signing import digest_of, new_token
 from piccolo_conf import execute, fetch, fetch_row, fetch_value, transaction
 
@@ -40,7 +42,7 @@ FIND = """
 """
 
 LOCK_OWNER = "SELECT role FROM users WHERE id = $1 AND active FOR NO KEY UPDATE"
-# The next three rely on api_key_owner.
+# The next four rely on api_key_owner.
 COUNT_LIVE = """
     SELECT count(*) FROM api_key
     WHERE owner = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
@@ -48,6 +50,8 @@ COUNT_LIVE = """
 COLUMNS = "id, name, prefix, scopes, created_at, expires_at, last_used_at, revoked_at"
 LIST = f"SELECT {COLUMNS} FROM api_key WHERE owner = $1 ORDER BY id DESC LIMIT $2 OFFSET $3"
 COUNT = "SELECT count(*) FROM api_key WHERE owner = $1"
+
+REVOKE_ALL = "UPDATE api_key SET revoked_at = $2 WHERE owner = $1 AND revoked_at IS NULL"
 
 INSERT = f"""
     INSERT INTO api_key (owner, name, prefix, digest, scopes, created_at, expires_at)
@@ -76,14 +80,20 @@ class Known(msgspec.Struct, frozen=True):
     asked_at: float
 
 
-async def create_key(owner: int, wanted: ApiKeyIn) -> ApiKeyMadeOut:
-    """The one answer with the secret. Raises BadInput that names a scope the owner lacks, and TooManyApiKeys."""
+async def create_key(owner: int, wanted: ApiKeyIn, *, session_id: str | None = None) -> ApiKeyMadeOut:
+    """The one answer with the secret. Raises BadInput that names a scope the owner lacks, and TooManyApiKeys.
+
+    `session_id` is the session that asks. A process may not have heard yet that it has ended, and a key would outlive
+    it: raises NotSignedIn then.
+    """
     now, secret = clock.now(), PREFIX + new_token()
     if wanted.expires_at is not None and wanted.expires_at <= now:
         raise field_error("expires_at", "must be in the future")
     async with transaction():
         role = await fetch_value(LOCK_OWNER, owner)
-        _refuse_foreign_scopes(wanted.scopes, scopes_of(Role(role) if role else None))
+        if role is None or (session_id is not None and not await revocations.is_live(session_id)):
+            raise NotSignedIn
+        _refuse_foreign_scopes(wanted.scopes, scopes_of(Role(role)))
         if await fetch_value(COUNT_LIVE, owner, now) >= MOST_LIVE:
             raise TooManyApiKeys
         scopes = sorted(set(wanted.scopes))
@@ -112,10 +122,15 @@ async def count_keys(owner: int) -> int:
 
 async def revoke_key(owner: int, key_id: int) -> None:
     """Again does no harm. Raises ApiKeyNotFound for a key of somebody else."""
-    if await fetch_value(REVOKE, owner, key_id, clock.now()) is None:
+    if not is_id(key_id) or await fetch_value(REVOKE, owner, key_id, clock.now()) is None:
         raise ApiKeyNotFound
     memory.forget(key_id)
     logger.info("api_key_revoked", user_id=owner, api_key_id=key_id)
+
+
+async def revoke_keys(owner: int) -> None:
+    """All of them, for inside a transaction that has locked the owner. A second later none works in any process."""
+    await execute(REVOKE_ALL, owner, clock.now())
 
 
 async def recognise(secret: str) -> Caller:

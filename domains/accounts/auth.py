@@ -103,6 +103,20 @@ def device_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Device:
     return Device(connection.headers.get("user-agent", ""), client.host if client is not None else "")
 
 
+async def is_still_in(connection: ASGIConnection[Any, Caller, Any, Any]) -> bool:
+    """For answers that go on for long: False once the session has ended that asked for it, or the key was revoked."""
+    caller = connection.user
+    if caller.session_id is not None:
+        return not await revocations.has_ended(caller.session_id)
+    if caller.api_key_id is None:
+        return True
+    try:
+        await api_keys.recognise(_token_in(connection.headers["authorization"].encode("latin-1")))
+    except tokens.BadToken:
+        return False
+    return True
+
+
 def authentication(app: ASGIApp) -> ASGIApp:
     """Middleware: `request.user` becomes a Caller, in whose name the request acts. A bad token ends in 401.
 
@@ -110,18 +124,17 @@ def authentication(app: ASGIApp) -> ASGIApp:
     """
 
     async def authenticated(scope: Connection, receive: Receive, send: Send) -> None:
-        caller, acts, cookie = None, ANYBODY, b""
+        caller, acts, has_cookie, is_settled = None, ANYBODY, False, False
         scope["auth"] = None
         for name, value in scope["headers"]:
             if name == b"authorization":
                 caller, acts = await _by_header(scope, value)
-                break
-            if name == b"cookie":
-                cookie = value
-        else:
-            if COOKIE_NAME in cookie and (found := await _by_cookie(scope)) is not None:
-                caller, acts = found.caller, _browsing(found.caller)
-                send = _keeping_cookie(send, scope["auth"]) if found.is_extended else send
+                is_settled = caller is not None or csrf.IN_FORM not in scope["route_handler"].opt
+            elif name == b"cookie":
+                has_cookie = has_cookie or COOKIE_NAME in value
+        if has_cookie and not is_settled and (found := await _by_cookie(scope)) is not None:
+            caller, acts = found.caller, _browsing(found.caller)
+            send = _uncached(_keeping_cookie(send, scope["auth"]) if found.is_extended else send)
         scope["user"] = caller or anonymous()
         actor.become(acts)
         await app(scope, receive, send)
@@ -136,7 +149,8 @@ async def _by_header(scope: Connection, header: bytes) -> tuple[Caller | None, A
             return _machine(await api_keys.recognise(token))
         known = await recognise(token)
     except tokens.BadToken:
-        if not scope["route_handler"].opt.get(IGNORES_TOKEN):
+        # Pages are opened by cookie: behind a proxy that asks for a password of its own, browsers send that along.
+        if not {IGNORES_TOKEN, csrf.IN_FORM} & scope["route_handler"].opt.keys():
             raise
         return None, ANYBODY
     return known.caller, known.actor
@@ -194,6 +208,19 @@ def _keeping_cookie(send: Send, token: str) -> Send:
         await send(message)
 
     return send_with_cookie
+
+
+def _uncached(send: Send) -> Send:
+    """Shared caches keep nothing that came by a token (RFC 9111, section 3.5), but of cookies they know nothing."""
+
+    async def send_uncached(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", []))
+            if all(name != b"cache-control" for name, _value in headers):
+                message["headers"] = [*headers, (b"cache-control", b"private, no-cache")]
+        await send(message)
+
+    return send_uncached
 
 
 def _token_in(header: bytes) -> str:

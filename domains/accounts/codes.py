@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from domains.accounts import letters
+from domains.accounts import letters, rules
 from domains.accounts.schemas import Profile
 from domains.accounts.tables import Purpose
 from domains.accounts.users import COLUMNS, is_id, shape
@@ -120,7 +120,8 @@ async def use_own_code(user_id: int, code: str, purpose: Purpose) -> Proven | No
 
 async def lock_by_email(email: str) -> Profile | None:
     """An active user whose row is locked from here on; None when nobody active has the address."""
-    row = await fetch_row(LOCK_BY_EMAIL, email.strip())
+    name = email.strip()
+    row = await fetch_row(LOCK_BY_EMAIL, name) if rules.may_be_a_name(name) else None
     return None if row is None else shape(row)
 
 

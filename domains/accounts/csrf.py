@@ -20,7 +20,7 @@ from settings import settings
 HEADER = "x-csrf-token"
 FIELD = "csrf_token"
 VISIT = f"{PREFIX}stockroom_visit{SUFFIX}"
-# Handlers of forms set this option: their proof is a field, which `check` finds when the form is read.
+# Handlers of pages set this option: the proof of their forms is a field, which `check` finds when the form is read.
 IN_FORM = "csrf_in_form"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 # "none" is a person's own doing, as reloading a page is.

@@ -14,7 +14,7 @@ import msgspec
 from jose import jwt
 from msgspec import Meta
 
-from domains.accounts import codes, google_keys, limits, sessions, users
+from domains.accounts import api_keys, codes, google_keys, limits, sessions, users
 from domains.accounts.google_keys import ALGORITHM, GoogleUnreachable
 from domains.accounts.rules import LONGEST_NAME, email_problems
 from domains.accounts.schemas import Concealed, Device, Profile, TokensOut
@@ -41,8 +41,6 @@ HAND_OVER = """
                      last_name = coalesce(nullif($4, ''), last_name)
     WHERE id = $1
 """
-# Relies on api_key_owner.
-REVOKE_KEYS = "UPDATE api_key SET revoked_at = $2 WHERE owner = $1 AND revoked_at IS NULL"
 
 
 class GoogleSignInOff(NotFound):
@@ -210,9 +208,8 @@ async def _hand_over(person: Person) -> None:
         user = await codes.lock_by_email(person.email)
         if user is None or user.email_verified_at is not None:
             return
-        now = clock.now()
-        await execute(HAND_OVER, user.id, now, person.first_name, person.last_name)
-        await execute(REVOKE_KEYS, user.id, now)
+        await execute(HAND_OVER, user.id, clock.now(), person.first_name, person.last_name)
+        await api_keys.revoke_keys(user.id)
         await codes.end(user.id)
         await sessions.end_sessions(user.id)
     logger.warning("unproven_account_handed_over", user_id=user.id)

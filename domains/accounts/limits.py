@@ -64,8 +64,9 @@ SIGN_IN_KNOWN = Limit(
 )
 # The current password, asked of somebody who is signed in.
 PASSWORD = Limit(name="password", account=Window(10, QUARTER, failures=True))
-# `account` is the session. Every refresh makes a row, so those that succeed are limited too.
-REFRESH = Limit(name="refresh", account=Window(120, QUARTER), address=Window(60, HOUR, failures=True))
+# `account` is the session. Every refresh makes a row, so those that succeed are limited too. The address counts only
+# for tokens of no session: nobody guesses one, so strangers' attempts must not stand in the way of who has one.
+REFRESH = Limit(name="refresh", account=Window(120, QUARTER), address=Window(60, HOUR))
 # Each code takes five tries anyway.
 CODE = Limit(
     name="code",

@@ -49,7 +49,7 @@ class PasswordController(Controller):
         summary="Forgotten password: set a new one",
     )
     async def confirm_reset(self, data: JSONBody[ConfirmResetIn], request: CallerRequest) -> None:
-        """By `uid` and `token` of the mailed link, or by e-mail address and code. Ends every session.
+        """By `uid` and `token` of the mailed link, or by e-mail address and code. Ends every session and API key.
 
         It proves the address too, so an account that was never confirmed is confirmed by it.
         """

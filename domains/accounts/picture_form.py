@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from multipart import MultipartSegment, ParserError, PushMultipartParser
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from domains.accounts.avatars import LARGEST_BYTES
 from lib.errors import BadInput, TooLarge, UnsupportedFile, field_error
@@ -38,7 +38,7 @@ async def read_picture(pieces: AsyncIterator[bytes], content_type: str, options:
             async for piece in pieces:
                 for part in parser.parse(piece):
                     form.take(part)
-    except (ParserError, UnicodeError):
+    except (MultipartError, UnicodeError):
         raise BrokenForm from None
     return form.result()
 

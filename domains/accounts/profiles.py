@@ -3,7 +3,7 @@
 import asyncpg
 import msgspec
 
-from domains.accounts import codes, letters, limits, rules, sessions, users
+from domains.accounts import api_keys, codes, letters, limits, rules, sessions, users
 from domains.accounts.account_schemas import EmailProofIn, ProfilePatch
 from domains.accounts.codes import BadCode, Proven
 from domains.accounts.limits import Counted
@@ -11,6 +11,7 @@ from domains.accounts.reauthentication import confirm_password, lock_owner
 from domains.accounts.schemas import Caller, Device, Profile
 from domains.accounts.tables import Purpose
 from domains.accounts.users import COLUMNS, LastAdmin
+from domains.mail import services as mail
 from domains.mail.services import Template
 from lib import clock, log
 from lib.errors import NotSignedIn, field_error
@@ -21,7 +22,7 @@ logger = log.get("accounts.profiles")
 UPDATE = f"""
     UPDATE users SET username = coalesce($2, username), first_name = coalesce($3, first_name),
         last_name = coalesce($4, last_name)
-    WHERE id = $1 RETURNING {COLUMNS}
+    WHERE id = $1 AND active RETURNING {COLUMNS}
 """
 SET_EMAIL = "UPDATE users SET email = $2, email_verified_at = $3 WHERE id = $1"
 # The row stays, because orders, movements and history point to it; what tells who it was goes.
@@ -32,7 +33,6 @@ ERASE = """
     WHERE id = $1
 """
 ERASE_TRACES = """UPDATE user_session SET user_agent = '', ip = '' WHERE "user" = $1"""
-REVOKE_KEYS = "UPDATE api_key SET revoked_at = $2 WHERE owner = $1 AND revoked_at IS NULL"
 
 
 async def get_profile(user_id: int) -> Profile:
@@ -40,7 +40,7 @@ async def get_profile(user_id: int) -> Profile:
 
 
 async def update_profile(user_id: int, patch: ProfilePatch) -> Profile:
-    """Raises BadInput with every field concerned, and UsernameTaken."""
+    """Raises BadInput with every field concerned, UsernameTaken, and UserNotFound for who has left meanwhile."""
     change = clean(patch)
     values = change.get("username"), change.get("first_name"), change.get("last_name")
     try:
@@ -104,19 +104,18 @@ async def leave(user_id: int, current_password: str) -> None:
     async with transaction():
         if (await users.lock_user(user_id)).is_last_admin:
             raise LastAdmin
-        await lock_owner(user_id, stored)
-        await erase(user_id)
+        await _erase(await lock_owner(user_id, stored))
     logger.info("user_left", user_id=user_id)
 
 
-async def erase(user_id: int) -> None:
-    """For inside a transaction that has locked the user."""
-    await sessions.end_sessions(user_id)
-    await execute(ERASE, user_id)
-    await execute(ERASE_TRACES, user_id)
-    await execute(REVOKE_KEYS, user_id, clock.now())
+async def _erase(owner: Profile) -> None:
+    await sessions.end_sessions(owner.id)
+    await execute(ERASE, owner.id)
+    await execute(ERASE_TRACES, owner.id)
+    await api_keys.revoke_keys(owner.id)
     for table in ("avatar", "one_time_code", "known_address"):
-        await execute(f'DELETE FROM {table} WHERE "user" = $1', user_id)
+        await execute(f'DELETE FROM {table} WHERE "user" = $1', owner.id)
+    await mail.forget_letters_to(owner.email)
 
 
 async def _count_try(proof: EmailProofIn, caller: Caller, device: Device) -> Counted:

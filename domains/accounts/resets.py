@@ -1,6 +1,6 @@
 """Passwords: forgotten and set anew by a mailed code, or changed by somebody who knows the present one."""
 
-from domains.accounts import codes, letters, limits, passwords, registration, rules, sessions
+from domains.accounts import api_keys, codes, letters, limits, passwords, registration, rules, sessions
 from domains.accounts.account_schemas import ConfirmResetIn
 from domains.accounts.codes import BadCode, Proven
 from domains.accounts.pace import steady
@@ -28,7 +28,10 @@ async def request_reset(email: str, device: Device) -> None:
 
 
 async def confirm_reset(data: ConfirmResetIn, device: Device) -> Profile:
-    """Set a new password by what was mailed, and end every session. Raises BadCode, and BadInput for the password."""
+    """Set a new password by what was mailed, and end every session and API key: then the account is theirs alone.
+
+    Raises BadCode, and BadInput for the password.
+    """
     _check_repeated(data.new_password, data.re_new_password)
     rules.refuse(UNFIT, rules.password_problems(data.new_password, field="new_password"))
     counted = await registration.count_try(data, "reset", device)
@@ -65,6 +68,7 @@ async def _use_reset(data: ConfirmResetIn, hashed: str) -> Proven:
         if (proven := await registration.use_proof(data, Purpose.RESET_PASSWORD)) is not None:
             await _replace(proven.profile, data.new_password, hashed)
             await execute(VERIFY, proven.profile.id, clock.now())
+            await api_keys.revoke_keys(proven.profile.id)
     if proven is None:
         raise BadCode
     return proven

@@ -54,7 +54,12 @@ async def has_ended(family: str) -> bool:
     """From the copy in memory; from PostgreSQL when the copy is too old or this process keeps none."""
     if family in copy.families:
         return True
-    return not copy.is_fresh() and not await fetch_value(IS_LIVE, family)
+    return not copy.is_fresh() and not await is_live(family)
+
+
+async def is_live(family: str) -> bool:
+    """From PostgreSQL, for what must not rest on a copy."""
+    return bool(await fetch_value(IS_LIVE, family))
 
 
 async def renew_copy() -> None:

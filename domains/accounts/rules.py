@@ -13,10 +13,19 @@ USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,63}")
 # RFC 5321 without quoted local parts and address literals; an international domain is written in its xn-- form.
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-# What is left of users who have gone, see profiles.erase.
-RESERVED_USERNAME = re.compile(r"deleted-[0-9]+", re.IGNORECASE)
+# What is left of users who have gone, see profiles.ERASE, and who stands in the history when no user acts.
+RESERVED_USERNAME = re.compile(r"deleted-[0-9]+|system|anonymous", re.IGNORECASE)
 RESERVED_DOMAIN = ".invalid"
 EMAIL = re.compile(rf"{ATOM}(?:\.{ATOM})*@(?:{LABEL}\.)+(?=[A-Za-z]){LABEL}")
+
+
+def may_be_a_name(text: str) -> bool:
+    """Whether anybody may be called that: addresses and usernames are of ASCII.
+
+    PostgreSQL's lower() turns some other letters into those, and Python's does not: "İ" would find the user "i", under
+    limits of its own.
+    """
+    return text.isascii()
 
 
 def refuse(sentence: str, problems: Iterator[FieldError]) -> None:

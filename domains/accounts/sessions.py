@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
-from domains.accounts import limits, passwords, revocations, tokens
+from domains.accounts import limits, passwords, revocations, rules, tokens
 from domains.accounts.schemas import Caller, Device, TokensOut
 from domains.accounts.tables import Role
 from lib import clock, log
@@ -112,7 +112,7 @@ async def check_credentials(identifier: str, password: str, device: Device) -> P
     """
     # PostgreSQL takes no NUL in text, and nobody is called that.
     name = identifier.replace("\0", "\ufffd").strip()
-    found = await fetch_row(FIND_BY_NAME, name, limits.network_of(device.ip), clock.now() - limits.KNOWN_FOR)
+    found = await _find_by_name(name, device.ip) if rules.may_be_a_name(name) else None
     stored: str | None = found["password"] if found else None
     # A name that nobody has is limited as one that somebody has.
     account = f"user {found['id']}" if found else f"name {name}"
@@ -152,22 +152,24 @@ async def refresh_session(token: str, device: Device) -> TokensOut:
     """
     digest, refresh, now = digest_of(token), new_token(), clock.now()
     found = await fetch_row(FIND_SESSION, digest)
-    counted = await limits.count(limits.REFRESH, account=found["family"] if found else None, address=device.ip)
+    who = {"account": found["family"]} if found else {"address": device.ip}
+    await limits.count(limits.REFRESH, **who)
     owner = await fetch_row(EXCHANGE, digest, now, uuid4(), digest_of(refresh), now + LIFETIME)
     if owner is None:
         await _end_if_reused(digest)
         raise BadRefreshToken
-    await limits.refund(counted)
     return _tokens_for(owner, refresh)
 
 
 async def sign_out(caller: Caller, refresh: str | None, *, everywhere: bool) -> None:
     """End the caller's session, and that of a refresh token; with `everywhere` every session of the user.
 
-    Either is enough to know who asks; raises NotSignedIn when there is neither.
+    Either is enough to know who asks; raises NotSignedIn when there is neither. The refresh token of a session that has
+    ended tells of nobody: whoever stole one that was revoked could sign its owner out again and again.
     """
     known = {(caller.user_id, caller.session_id)} if caller.user_id is not None and caller.session_id else set()
-    if refresh is not None and (found := await fetch_row(FIND_SESSION, digest_of(refresh))):
+    found = None if refresh is None else await fetch_row(FIND_SESSION, digest_of(refresh))
+    if found is not None and found["revoked_at"] is None:
         known.add((found["user"], found["family"]))
     if not known:
         raise NotSignedIn
@@ -208,6 +210,10 @@ async def forget_old_sessions() -> None:
 
 async def forget_old_admin_sessions() -> None:
     await execute(FORGET_ADMIN_SESSIONS)
+
+
+async def _find_by_name(name: str, address: str) -> asyncpg.Record | None:
+    return await fetch_row(FIND_BY_NAME, name, limits.network_of(address), clock.now() - limits.KNOWN_FOR)
 
 
 async def _end_if_reused(digest: bytes) -> None:

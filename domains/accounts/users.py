@@ -40,10 +40,6 @@ INSERT = f"""
 """
 # By id, so that two admins who remove each other wait instead of dying: the second finds that they would be the last.
 LOCK = f"SELECT {COLUMNS} FROM users WHERE id = $1 OR (role = 'admin' AND active) ORDER BY id FOR NO KEY UPDATE"
-CHANGE_ROLE = """
-    UPDATE users SET role = $2::text, admin = ($2::text = 'admin'), superuser = superuser AND $2::text = 'admin'
-    WHERE id = $1
-"""
 
 
 class EmailTaken(Conflict):
@@ -203,16 +199,6 @@ async def lock_user(user_id: int) -> Locked:
     return Locked(found, found.role is Role.ADMIN and found.active and not others)
 
 
-async def change_role(user_id: int, role: Role) -> None:
-    """Ends the user's sessions: their tokens still tell of the old role. Raises UserNotFound and LastAdmin."""
-    async with transaction():
-        if (await lock_user(user_id)).is_last_admin and role is not Role.ADMIN:
-            raise LastAdmin
-        await execute(CHANGE_ROLE, user_id, role)
-        await sessions.end_sessions(user_id)
-    logger.info("role_changed", user_id=user_id, role=role)
-
-
 async def deactivate(user_id: int) -> None:
     """The user cannot sign in any more, and what is open ends. Raises UserNotFound and LastAdmin."""
     async with transaction():
@@ -248,7 +234,7 @@ def _problems(new: NewUser) -> Iterator[FieldError]:
     yield from rules.email_problems(new.email)
     if new.username:
         yield from rules.username_problems(new.username)
-    yield from rules.password_problems(new.password, new.email, new.username)
+    yield from rules.password_problems(new.password, new.email, new.username or _local_part(new.email))
     yield from rules.name_problems({"first_name": new.first_name, "last_name": new.last_name})
 
 

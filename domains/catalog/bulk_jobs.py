@@ -22,7 +22,9 @@ logger = log.get("catalog.bulk")
 
 LEASE = "interval '60 seconds'"
 
-INSERT = "INSERT INTO bulk_job (id, kind, arguments, requested_by) VALUES ($1, $2, $3, $4)"
+INSERT = """
+    INSERT INTO bulk_job (id, kind, arguments, requested_by) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING
+"""
 
 SHOW = """
     SELECT id, kind, status, matched, changed, failure_reason, created_at, started_at, completed_at
@@ -67,9 +69,9 @@ class BulkJobNotFound(NotFound):
     """There is no such bulk change."""
 
 
-async def order_change(change: Change) -> BulkJobOut:
-    """Ring for a worker after this."""
-    job_id = uuid4()
+async def order_change(change: Change, job_id: UUID | None = None) -> BulkJobOut:
+    """Ring for a worker after this. Under the same id it is ordered once."""
+    job_id = job_id or uuid4()
     arguments = msgspec.json.encode(change).decode()
     await execute(INSERT, job_id, change.kind, arguments, actor.current().user_id)
     return await get_job(job_id)

@@ -3,6 +3,7 @@
 A piece of 5,000 products, locked in the order of their ids, is one transaction. A change that is larger becomes a job.
 """
 
+import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -57,7 +58,9 @@ class Change(msgspec.Struct, frozen=True):
         """The new value of each column; a price that is null stays null."""
         new = {name: f"{binder.bind(value)}::text::{WRITABLE[name]}" for name, value in self.set.items()}
         for name, percent in self.percent.items():
-            new[name] = f"round(product.{name} * (100 + {binder.bind(Decimal(percent))}::numeric) * 0.01, 2)"
+            raised = f"product.{name} * (100 + {binder.bind(Decimal(percent))}::numeric) * 0.01"
+            # Rounded half up; a dry run too refuses what the column cannot hold.
+            new[name] = f"round({raised}, 2)::numeric(12, 2)"
         return new
 
 
@@ -183,6 +186,17 @@ async def preview(change: Change) -> BulkChangeOut:
         matched, changed = await _count_differences(connection, change)
         shown = [] if change.kind is BulkKind.DELETE else await _show_differences(connection, change)
     return BulkChangeOut(matched, changed, matched - changed, dry_run=True, preview=shown)
+
+
+async def fingerprint(change: Change) -> str:
+    """Of the change and the products it means, with their old values: where it differs, the outcome may."""
+    columns = ", ".join(f"product.{name}" for name in [*change.set, *change.percent])
+    binder = Binder()
+    where = binder.where(change.conditions())
+    seen = f"SELECT count(*), bit_xor(hash_record_extended(ROW(product.id, {columns}), 0)) FROM product {where}"
+    async with connected() as connection:
+        row = await connection.fetchrow(seen, *binder.values)
+    return hashlib.sha256(msgspec.json.encode([change, tuple(row or ())])).hexdigest()
 
 
 async def _count_differences(connection: Connection, change: Change) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 
-from domains.accounts.auth import CallerRequest, requires
+from domains.accounts.auth import CallerRequest, is_still_in, requires
 from domains.accounts.idempotency import Answer, answer, fingerprint_of, once
 from domains.accounts.scopes import Scope
 from domains.catalog.tables import Policy
@@ -159,7 +159,7 @@ class JobController(Controller):
         job = await listing.get_import(job_id)
         if job.is_final and request.headers.get("last-event-id") == job.state:
             return Response(None, status_code=204)
-        return ServerSentEvent(_messages(job_id), headers={"X-Accel-Buffering": "no"})
+        return ServerSentEvent(_messages(job_id, request), headers={"X-Accel-Buffering": "no"})
 
     @get("/{job_id:uuid}/errors.csv", summary="Rejected rows, ready to mend and upload again", media_type="text/csv")
     async def errors(self, job_id: FromPath[UUID]) -> Stream:
@@ -191,8 +191,11 @@ class JobController(Controller):
         return job
 
 
-async def _messages(job_id: UUID) -> AsyncIterator[ServerSentEventMessage]:
+async def _messages(job_id: UUID, request: CallerRequest) -> AsyncIterator[ServerSentEventMessage]:
+    """Ends early for somebody who is signed out meanwhile, or whose key is revoked."""
     async for job in watch(job_id):
+        if not await is_still_in(request):
+            return
         event = "end" if job.is_final else "progress"
         yield ServerSentEventMessage(data=msgspec.json.encode(job).decode(), event=event, id=job.state, retry=1000)
 

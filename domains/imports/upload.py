@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import msgspec
-from multipart import MultipartSegment, ParserError, PushMultipartParser
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from lib import files
 from lib.errors import BadInput, UnsupportedFile, field_error
@@ -39,7 +39,7 @@ async def receive(pieces: AsyncIterator[bytes], content_type: str, options: dict
                     for part in parser.parse(piece):
                         await form.take(part)
             return form.result()
-        except (ParserError, UnicodeError):
+        except (MultipartError, UnicodeError):
             form.forget()
             raise BrokenForm from None
         except BaseException:

@@ -71,6 +71,7 @@ PUT_OFF = """
     WHERE id = $1 AND attempts = $2 AND state = 'pending'
 """
 
+FORGET_READER = 'DELETE FROM mail WHERE "to" = $1'
 FORGET = "DELETE FROM mail WHERE state <> 'pending' AND created_at < $1"
 
 
@@ -156,6 +157,11 @@ async def put_off(letter: Letter, error: str) -> None:
 
 async def is_due() -> bool:
     return bool(await fetch_value(IS_DUE, clock.now()))
+
+
+async def forget_letters_to(address: str) -> None:
+    """Those that wait too: what they tell of has ended with their reader's account."""
+    await execute(FORGET_READER, address)
 
 
 async def forget_old_mail() -> None:

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery
 
 from domains.accounts import cookies, profiles, registration, sessions
 from domains.accounts.account_schemas import SignUpIn
-from domains.accounts.auth import IGNORES_COOKIE, CallerRequest, device_of, public
+from domains.accounts.auth import IGNORES_COOKIE, IGNORES_TOKEN, CallerRequest, device_of, public
 from domains.accounts.csrf import IN_FORM
 from domains.mail.jobs import send_waiting_mail
 from domains.web import assets, flashes, pages
@@ -25,7 +25,7 @@ FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 class AssetController(Controller):
     path = assets.PATH
     guards = (public,)
-    opt = MappingProxyType({IGNORES_COOKIE: True})
+    opt = MappingProxyType({IGNORES_COOKIE: True, IGNORES_TOKEN: True})
     include_in_schema = False
 
     @get("/{name:str}", sync_to_thread=False)
@@ -39,6 +39,7 @@ class AssetController(Controller):
 class HomeController(Controller):
     guards = (public,)
     include_in_schema = False
+    opt = MappingProxyType({IN_FORM: True})
 
     @get(HOME)
     async def show_home(self, request: CallerRequest) -> Response[str]:

@@ -1,19 +1,27 @@
 """Forms: what somebody typed and what is wrong with it, beside the fields where that is known."""
 
+from collections import defaultdict
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from litestar.datastructures import UploadFile
+from litestar.enums import RequestEncodingType
 
 from domains.accounts import csrf
 from domains.web.pages import AnyRequest
-from lib.errors import AppError, BadInput, FieldError
+from lib.errors import AppError, BadInput, FieldError, TooLarge
 from lib.wrong_fields import find_wrong_fields
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 MARKED = "Please look at what is marked below."
+BROKEN_LINK = "The link is not complete. Open it from the mail again, or type in the code of the mail."
+# Both come with a link and are never shown: what is wrong with them cannot be marked.
+OF_LINK = {"uid", "token"}
+LARGEST_FORM_BYTES = 64 << 10
+MOST_FIELDS = 100
 
 
 class Form(msgspec.Struct):
@@ -49,9 +57,14 @@ class Form(msgspec.Struct):
         # A form that is filled in wrongly is shown again: no browser should ask for credentials of its own.
         self.status = 400 if error.status == HTTPStatus.UNAUTHORIZED else error.status
         self.code, self.headers = error.code, error.headers
-        self.errors = {wrong.field: _sentence(wrong.message) for wrong in error.errors if wrong.field in self.values}
-        elsewhere = [f"{wrong.field} {wrong.message}" for wrong in error.errors if wrong.field not in self.values]
+        shown = self.values.keys() - OF_LINK
+        self.errors = {wrong.field: _sentence(wrong.message) for wrong in error.errors if wrong.field in shown}
+        elsewhere = [f"{wrong.field} {wrong.message}" for wrong in error.errors if wrong.field not in shown]
         self.problem = MARKED if self.errors else ("; ".join(elsewhere) or error.detail)
+        if any(wrong.field in OF_LINK for wrong in error.errors):
+            self.problem = BROKEN_LINK
+            # Without it the form asks for the code.
+            self.values |= dict.fromkeys(OF_LINK, "")
 
 
 def checked(given: dict[str, Any], type_: type[T]) -> T:
@@ -62,17 +75,38 @@ def checked(given: dict[str, Any], type_: type[T]) -> T:
 
 
 def _sentence(message: str) -> str:
-    """ "is required" stands beside its field as "This is required."."""
-    text = f"This {message}" if message[:1].islower() else message
+    """ "is required" stands beside its field as "This is required.", "expected a number" as "Expected a number."."""
+    is_verb = message[:1].islower() and not message.startswith("expected")
+    text = f"This {message}" if is_verb else message[:1].upper() + message[1:]
     return text if text.endswith(".") else f"{text}."
 
 
 async def read_form(request: AnyRequest) -> Form:
     """Raises CsrfFailed. Of a name sent twice the first counts in `values`; `choices` has all."""
-    sent = await request.form()
-    fields = {name: [_text(value) for value in sent.getall(name)] for name in sent}
+    fields = await _read_fields(request)
     csrf.check(request, next(iter(fields.pop(csrf.FIELD, [])), ""))
     return Form({name: texts[0] for name, texts in fields.items()}, choices=fields)
+
+
+async def _read_fields(request: AnyRequest) -> dict[str, list[str]]:
+    if request.content_type[0] == RequestEncodingType.URL_ENCODED:
+        sent = _parse(await request.body())
+    else:
+        sent = list((await request.form()).multi_items())
+    fields: dict[str, list[str]] = defaultdict(list)
+    for name, value in sent:
+        fields[name].append(_text(value))
+    return fields
+
+
+def _parse(body: bytes) -> list[tuple[str, Any]]:
+    # Litestar's own parser remembers the last 1,024 bodies: passwords among them, and however much a stranger sends.
+    if len(body) > LARGEST_FORM_BYTES:
+        raise TooLarge
+    try:
+        return [*parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)]
+    except ValueError:
+        raise BadInput("The form has too many fields.") from None
 
 
 def _text(value: Any) -> str:
@@ -80,10 +114,10 @@ def _text(value: Any) -> str:
     return value.replace("\0", "\ufffd") if isinstance(value, str) else ""
 
 
-async def read_file(request: AnyRequest, name: str) -> bytes:
-    """Empty when none was chosen."""
+async def read_file(request: AnyRequest, name: str, most: int) -> bytes:
+    """Its first bytes; empty when none was chosen."""
     sent = (await request.form()).get(name)
-    return await sent.read() if isinstance(sent, UploadFile) else b""
+    return await sent.read(most) if isinstance(sent, UploadFile) else b""
 
 
 class Telling:

@@ -37,7 +37,7 @@ WORDS = {
     Scope.IMPORTS_WRITE: "Import files, and read imports",
     Scope.DASHBOARD_READ: "Read the dashboard",
     Scope.CUSTOMERS_READ: "Read customers",
-    Scope.USERS_WRITE: "Manage users",
+    Scope.USERS_WRITE: "Manage users, and make administrators",
     Scope.WEBHOOKS_READ: "Read webhooks",
     Scope.WEBHOOKS_WRITE: "Manage webhooks",
     Scope.SCHEDULES_WRITE: "Manage schedules",
@@ -60,6 +60,7 @@ class KeyPages(Controller):
         """The one page that is no redirect after it worked: the secret must not travel by address or cookie."""
         form = await read_form(request)
         with Telling(form):
+            form.require("name")
             made = await api_keys.create_key(request.user.known_id, _read(form))
             return show(request, "key_made.html", status=201, made=made)
         return await _show_keys(request, form)

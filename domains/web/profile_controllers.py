@@ -6,11 +6,12 @@ from typing import Any
 
 from litestar import Controller, Response, get, post
 
-from domains.accounts import avatars, cookies, profiles, resets, sessions
+from domains.accounts import avatars, cookies, profiles, reauthentication, resets, sessions
 from domains.accounts.account_schemas import ProfilePatch
 from domains.accounts.auth import CallerRequest, device_of, requires
 from domains.accounts.csrf import IN_FORM
 from domains.accounts.scopes import Scope
+from domains.accounts.sessions import Proven
 from domains.mail.jobs import send_waiting_mail
 from domains.web import pages
 from domains.web.flashes import Flash, Mood
@@ -20,7 +21,8 @@ from domains.web.pages import redirect, show
 from lib.errors import TooLarge, field_error
 
 EMAIL = "/accounts/email/"
-FORM_OVERHEAD = 64 << 10
+# More than is taken, so that the form itself can tell of a photo that is too large.
+LARGEST_UPLOAD_BYTES = 32 << 20
 
 
 class ProfilePages(Controller):
@@ -46,7 +48,7 @@ class ProfilePages(Controller):
     async def show_picture(self) -> Response[Any]:
         return redirect(PROFILE.path)
 
-    @post("/picture", request_max_body_size=avatars.LARGEST_BYTES + FORM_OVERHEAD)
+    @post("/picture", request_max_body_size=LARGEST_UPLOAD_BYTES)
     async def set_picture(self, request: CallerRequest) -> Response[Any]:
         form = await read_form(request)
         form.values["file"] = ""
@@ -137,18 +139,19 @@ async def _show_security(
 
 
 async def _read_picture(request: CallerRequest) -> bytes:
-    data = await read_file(request, "file")
+    data = await read_file(request, "file", avatars.LARGEST_BYTES + 1)
     if not data:
         raise field_error("file", "is required")
     if len(data) > avatars.LARGEST_BYTES:
-        raise TooLarge
+        raise TooLarge(f"The picture is larger than {avatars.LARGEST_BYTES >> 20} MB.")
     return data
 
 
 async def _stay_signed_in(request: CallerRequest, password: str) -> Response[Any]:
     """Here, where the present password was known a moment ago; everywhere else they are signed out."""
-    device = device_of(request)
-    proven = await sessions.check_credentials(request.user.username, password, device)
-    token = await cookies.start(proven, device)
+    # Not by signing in: strangers may have used up the attempts, and the password is changed already.
+    user_id = request.user.known_id
+    stored = await reauthentication.confirm_password(user_id, password)
+    token = await cookies.start(Proven(user_id, stored), device_of(request))
     flash = Flash("Your password is changed. Everywhere else you are signed out.")
     return pages.keep_session(redirect(SECURITY.path, flash), token)

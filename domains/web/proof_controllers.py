@@ -122,8 +122,7 @@ class EmailPages(Controller):
     async def confirm(self, request: CallerRequest) -> Response[Any]:
         form = await read_form(request)
         with Telling(form):
-            if not form["token"]:
-                form.require("code")
+            form.require("uid" if form["token"] else "code")
             profile = await profiles.confirm_email_change(form.into(EmailProofIn), request.user, device_of(request))
             await send_waiting_mail.later()
             flash = Flash(f"Your e-mail address is now {profile.email}. Please sign in again.", email=profile.email)
@@ -133,4 +132,4 @@ class EmailPages(Controller):
 
 def _require_proof(form: Form, *others: str) -> None:
     """From the link both came hidden; without it the code is typed."""
-    form.require(*([] if form["token"] else ["email", "code"]), *others)
+    form.require(*(["uid"] if form["token"] else ["email", "code"]), *others)

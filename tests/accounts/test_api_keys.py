@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from domains.accounts import api_keys, scopes, users
+from domains.accounts import api_keys, management, revocations, scopes, users
+from domains.accounts.account_schemas import UserPatch
 from domains.accounts.scopes import ROLE_SCOPES, Scope
 from domains.accounts.tables import Role
 from lib import clock
@@ -93,6 +94,19 @@ class TestMaking:
         answer = await staff.post(KEYS, json={"name": "Till", "scopes": READING, **wish})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
 
+    async def test_a_session_that_has_ended_makes_no_key_where_that_is_not_known_yet(
+        self, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Otherwise a thief in the last second of a session keeps the account by a key."""
+
+        async def not_that_we_know(_family: str) -> bool:
+            return False
+
+        monkeypatch.setattr(revocations, "has_ended", not_that_we_know)
+        await execute("UPDATE user_session SET revoked_at = now()")
+        answer = await staff.post(KEYS, json={"name": "Till", "scopes": READING})
+        assert (answer.status_code, await fetch_value("SELECT count(*) FROM api_key")) == (401, 0)
+
     async def test_fifty_live_keys_are_the_most(self, customer: httpx.AsyncClient) -> None:
         await execute(
             """INSERT INTO api_key (owner, name, prefix, digest, scopes, created_at, expires_at)
@@ -143,6 +157,11 @@ class TestUse:
             assert (await machine.request(method, path)).status_code == 403
             assert (await machine.post(KEYS, json={"name": "x", "scopes": READING})).status_code == 403
 
+    async def test_no_key_speaks_for_its_owners_account_whatever_its_row_says(self, staff: httpx.AsyncClient) -> None:
+        secret = (await make(staff))["secret"]
+        await execute("UPDATE api_key SET scopes = '{account:own}'")
+        assert await status(secret, "/auth/users/me/") == 403
+
     async def test_a_key_is_no_session(self, staff: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
         secret = (await make(staff))["secret"]
         async with with_key(secret) as machine:
@@ -158,7 +177,7 @@ class TestUse:
         async with await sign_in_as(Role.STAFF, "stella") as stella:
             secret = (await make(stella, scopes=["products:read", "imports:write"]))["secret"]
         assert await status(secret, "/api/jobs/") == 200
-        await users.change_role((await users.get_user("stella")).id, Role.CUSTOMER)
+        await management.change_user((await users.get_user("stella")).id, UserPatch(role=Role.CUSTOMER))
         api_keys.memory.known.clear()
         assert (await status(secret, "/api/jobs/"), await status(secret)) == (403, 200)
 
@@ -225,6 +244,10 @@ class TestEnd:
         assert (answer.status_code, answer.json()["code"]) == (404, "api_key_not_found")
         assert (await admin.get(KEYS)).json()["results"] == []
         assert await status(made["secret"]) == 200
+
+    async def test_what_is_too_large_to_be_an_id_is_not_found(self, staff: httpx.AsyncClient) -> None:
+        answer = await staff.delete(f"{KEYS}{2**31}/")
+        assert (answer.status_code, answer.json()["code"]) == (404, "api_key_not_found")
 
     async def test_an_expired_key_is_refused_also_when_it_is_remembered(self, staff: httpx.AsyncClient) -> None:
         soon = clock.now() + timedelta(seconds=0.4)

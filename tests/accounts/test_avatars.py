@@ -199,6 +199,12 @@ async def test_other_forms_are_refused(customer: httpx.AsyncClient):
     assert await fetch_value("SELECT count(*) FROM avatar") == 0
 
 
+async def test_a_form_with_an_endless_name_is_broken(customer: httpx.AsyncClient):
+    body = b'--x\r\nContent-Disposition: form-data; name="' + b"a" * 70_000 + b'"\r\n\r\nx\r\n--x--\r\n'
+    answer = await customer.put(PATH, content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "broken_form")
+
+
 async def test_a_long_queue_is_not_made_longer(customer: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pictures._Waiting, "count", pictures.MOST_WAITING)
     answer = await put(customer, draw())

@@ -11,7 +11,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from domains.accounts import cookies, csrf, sessions, users
+from domains.accounts import cookies, csrf, management, sessions, users
+from domains.accounts.account_schemas import UserPatch
 from domains.accounts.cookies import SESSION
 from domains.accounts.schemas import Device
 from domains.accounts.sessions import Proven, WrongCredentials
@@ -53,6 +54,19 @@ class TestSession:
     async def test_a_cookie_opens_what_its_user_may(self, browser: httpx.AsyncClient) -> None:
         assert (await browser.get("/auth/check/")).json()["username"] == "stan"
         assert (await browser.get("/api/jobs/")).status_code == 200
+
+    @pytest.mark.parametrize("path", ["/api/products/", "/api/products/export", "/api/jobs/"])
+    async def test_no_cache_on_the_way_keeps_what_a_cookie_opened(self, browser: httpx.AsyncClient, path: str) -> None:
+        answer = await browser.get(path)
+        assert (answer.status_code, answer.headers.get_list("cache-control")) == (200, ["private, no-cache"])
+
+    async def test_a_page_keeps_its_own_word_about_caches(self, browser: httpx.AsyncClient) -> None:
+        assert (await browser.get("/auth/check/")).headers.get_list("cache-control") == ["no-store"]
+
+    async def test_it_counts_also_where_a_proxy_has_split_the_cookies(self, cookie: str) -> None:
+        async with make_client() as client:
+            headers = [("Cookie", f"{SESSION}={cookie}"), ("Cookie", "other=1")]
+            assert (await client.get("/auth/check/", headers=headers)).json()["authenticated"]
 
     async def test_only_a_digest_is_stored_with_the_device(self, cookie: str) -> None:
         row = await fetch_row("SELECT is_cookie, family = id AS own, ip, user_agent, s::text AS t FROM user_session s")
@@ -137,11 +151,17 @@ class TestEnd:
         assert not await is_in(cookie)
 
     async def test_deactivation_and_a_new_role_end_it(self, user_id: int, cookie: str) -> None:
-        await users.change_role(user_id, Role.CUSTOMER)
+        await management.change_user(user_id, UserPatch(role=Role.CUSTOMER))
         assert not await is_in(cookie)
         another = await cookies.start(Proven(user_id, ""), DEVICE)
         await users.deactivate(user_id)
         assert not await is_in(another)
+
+    async def test_somebody_deactivated_in_sql_is_out_although_no_session_was_ended(
+        self, user_id: int, cookie: str
+    ) -> None:
+        await execute("UPDATE users SET active = false WHERE id = $1", user_id)
+        assert not await is_in(cookie)
 
     async def test_a_sign_in_beside_a_change_of_password_slips_nothing_past_it(self, user_id: int) -> None:
         async with transaction():

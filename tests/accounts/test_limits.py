@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from domains.accounts import limits, sessions, users
+from domains.accounts import limits, management, sessions
+from domains.accounts.account_schemas import UserPatch
 from domains.accounts.limits import HOUR, QUARTER, Limit, TooManyAttempts, Window
 from domains.accounts.schemas import Device
 from domains.accounts.tables import Role
@@ -223,7 +224,7 @@ async def test_all_kinds_of_sessions_end_together(database: None):
         await sessions.start_session(owner)
         await sessions.start_session(owner)
     await execute("UPDATE user_session SET is_cookie = true WHERE id IN (SELECT min(id::text)::uuid FROM user_session)")
-    await users.change_role(user_id, Role.STAFF)
+    await management.change_user(user_id, UserPatch(role=Role.STAFF))
     assert await fetch_value("SELECT array_agg(token) FROM admin_session") == [f"of {other}"]
     live = """SELECT count(*) FROM user_session WHERE revoked_at IS NULL AND "user" = $1"""
     assert (await fetch_value(live, user_id), await fetch_value(live, other)) == (0, 2)

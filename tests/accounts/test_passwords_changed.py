@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from domains.accounts import pace, passwords, resets, sessions, users
+from domains.accounts import api_keys, pace, passwords, resets, sessions, users
 from domains.accounts.schemas import Device, Profile
 from domains.accounts.tables import Role
 from piccolo_conf import execute, fetch_value
@@ -132,6 +132,17 @@ async def test_a_reset_ends_every_session_and_works_once(
     for proof in (letter.proof, {"email": EMAIL, "code": letter.code}):
         assert (await confirm(client, proof, "a third password")).json()["code"] == "bad_code"
     assert await knows(NEW)
+
+
+async def test_a_reset_ends_api_keys_too_for_a_thief_may_have_made_them(
+    client: httpx.AsyncClient, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    made = await signed_in.post("/auth/api-keys/", json={"name": "back door", "scopes": ["products:read"]})
+    await ask(client)
+    await confirm(client, (await last_letter(EMAIL)).proof)
+    monkeypatch.setattr(api_keys, "memory", api_keys.Memory())
+    async with make_client(Authorization=f"Bearer {made.json()['secret']}") as machine:
+        assert (await machine.get("/auth/check/")).status_code == 401
 
 
 async def test_a_reset_proves_the_address_too(client: httpx.AsyncClient):

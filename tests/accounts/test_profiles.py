@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from domains.accounts import profiles, sessions, users
-from domains.accounts.account_schemas import EmailProofIn
+from domains.accounts import profiles, resets, sessions, users
+from domains.accounts.account_schemas import EmailProofIn, ProfilePatch
 from domains.accounts.schemas import Device, Profile, anonymous
 from domains.accounts.tables import Role
 from piccolo_conf import execute, fetch, fetch_row, fetch_value
@@ -87,6 +87,7 @@ async def test_names_are_changed_and_the_rest_stays(signed_in: httpx.AsyncClient
         ({"username": "CARLA"}, 409, ["username"]),
         ({"username": "no"}, 400, ["username"]),
         ({"username": "deleted-7"}, 400, ["username"]),
+        ({"username": "System"}, 400, ["username"]),
         ({"username": None}, 400, ["username"]),
         ({"first_name": "a\nb", "last_name": "x" * 256}, 400, ["first_name", "last_name"]),
         ({"first_name": "\0"}, 400, ["first_name"]),
@@ -134,6 +135,20 @@ async def test_keys_codes_and_picture_go_with_who_leaves(signed_in: httpx.AsyncC
         assert await fetch_value(f"SELECT count(*) FROM {table}") == 0
 
 
+async def test_letters_go_with_who_leaves(signed_in: httpx.AsyncClient, lina: Profile):
+    await resets.request_reset(EMAIL, Device())
+    assert len(await letters(EMAIL)) == 1
+    await leave(signed_in)
+    assert await letters(EMAIL) == []
+
+
+async def test_who_has_left_gets_no_new_name(signed_in: httpx.AsyncClient, lina: Profile):
+    """By a request that was let in before: another process hears of the end within a second."""
+    await leave(signed_in)
+    with pytest.raises(users.UserNotFound):
+        await profiles.update_profile(lina.id, ProfilePatch(username="lina", first_name="Lina"))
+
+
 async def test_nobody_leaves_without_the_password(signed_in: httpx.AsyncClient, lina: Profile):
     for answer in (await leave(signed_in, "wrong"), await signed_in.request("DELETE", "/auth/users/me/", json={})):
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "current_password")
@@ -173,6 +188,16 @@ async def test_the_old_address_is_told_of_the_new_one(signed_in: httpx.AsyncClie
     await confirm_email(client, **(await last_letter(NEW)).proof)
     assert (await templates(NEW), await templates(EMAIL)) == (["change_email"], ["email_changed"])
     assert NEW in (await last_letter(EMAIL)).text
+
+
+async def test_what_was_mailed_before_a_change_of_address_works_no_more(
+    client: httpx.AsyncClient, signed_in: httpx.AsyncClient
+):
+    """Also when the user comes back to the address that it was mailed to."""
+    await resets.request_reset(EMAIL, Device())
+    await ask_for_email(signed_in)
+    await confirm_email(client, **(await last_letter(NEW)).proof)
+    assert await fetch_value("SELECT count(*) FROM one_time_code WHERE used_at IS NULL") == 0
 
 
 async def test_the_code_needs_its_owner_signed_in(

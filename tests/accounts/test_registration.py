@@ -41,6 +41,28 @@ async def test_the_code_proves_the_address_too_however_it_is_typed(client: httpx
     assert (await client.post("/auth/users/activation/", json=typed)).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/auth/users/resend_activation/", "/auth/users/reset_password/"])
+async def test_an_address_in_foreign_letters_is_another_one(client: httpx.AsyncClient, path: str):
+    """PostgreSQL finds "i" by "İ": so many spellings would have as many limits of their own."""
+    await sign_up(client, email="lina@example.com")
+    for email in ("lİna@example.com", "LİNA@EXAMPLE.COM"):
+        assert (await client.post(path, json={"email": email})).status_code == 204
+    assert len(await letters("lina@example.com")) == 1
+    typed = {"email": "lİna@example.com", "code": (await last_letter("lina@example.com")).code}
+    assert (await client.post("/auth/users/activation/", json=typed)).status_code == 400
+
+
+async def test_a_password_must_not_be_the_username_that_is_made(client: httpx.AsyncClient):
+    known = {
+        "email": "ada.lovelace@example.com",
+        "username": "",
+        "password": "Ada.Lovelace",
+        "re_password": "Ada.Lovelace",
+    }
+    answer = await sign_up(client, **known)
+    assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (400, ["password"])
+
+
 async def test_the_answer_never_holds_the_password_nor_the_code(client: httpx.AsyncClient):
     answer = (await sign_up(client)).text
     letter = await last_letter("ada@example.com")

@@ -4,7 +4,8 @@ import time
 import httpx
 import pytest
 
-from domains.accounts import revocations, sessions, users
+from domains.accounts import management, revocations, sessions, users
+from domains.accounts.account_schemas import UserPatch
 from domains.accounts.schemas import TokensOut
 from domains.accounts.tables import Role
 from lib.errors import NotFound
@@ -72,6 +73,18 @@ async def test_a_refresh_token_is_enough_to_sign_out_everywhere(
     elsewhere = await sessions.start_session(user_id)
     await client.post("/auth/logout/", json={"refresh": started.refresh, "everywhere": True})
     assert await check(elsewhere) == 401
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+async def test_the_refresh_token_of_an_ended_session_signs_nobody_out(
+    client: httpx.AsyncClient, user_id: int, started: TokensOut, everywhere: bool
+) -> None:
+    """Whoever stole it could sign the owner out again and again, until it expires."""
+    await sessions.end_sessions(user_id)
+    since = await sessions.start_session(user_id)
+    answer = await client.post("/auth/logout/", json={"refresh": started.refresh, "everywhere": everywhere})
+    assert answer.status_code == 401
+    assert await check(since) == 200
 
 
 @pytest.mark.parametrize("body", [None, {}, {"everywhere": True}, {"refresh": "unknown"}, {"refresh": "\u0661"}])
@@ -143,13 +156,14 @@ async def test_a_deactivated_user_is_out_at_once(user_id: int, started: TokensOu
 
 
 async def test_a_changed_role_ends_the_sessions_that_tell_of_the_old_one(user_id: int, started: TokensOut) -> None:
-    await users.change_role(user_id, Role.ADMIN)
+    await management.change_user(user_id, UserPatch(role=Role.ADMIN))
     assert await check(started) == 401
     assert await fetch_value("SELECT admin FROM users WHERE id = $1", user_id)
 
 
 async def test_sessions_of_nobody_cannot_be_ended(database: None) -> None:
-    for verb in (sessions.end_sessions(12345), users.deactivate(12345), users.change_role(12345, Role.STAFF)):
+    changed = management.change_user(12345, UserPatch(role=Role.STAFF))
+    for verb in (sessions.end_sessions(12345), users.deactivate(12345), changed):
         with pytest.raises(NotFound):
             await verb
 

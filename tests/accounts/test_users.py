@@ -3,7 +3,8 @@ from collections import Counter
 
 import pytest
 
-from domains.accounts import passwords, rules, sessions, users
+from domains.accounts import management, passwords, rules, sessions, users
+from domains.accounts.account_schemas import UserPatch
 from domains.accounts.schemas import Device, Profile
 from domains.accounts.tables import Role, User
 from lib.errors import BadInput, Conflict
@@ -201,7 +202,7 @@ def test_a_plain_password_is_never_stored_through_the_table() -> None:
 async def test_a_role_taken_away_takes_the_superuser_flag_along() -> None:
     boss = await users.ensure_admin("boss@example.com", PASSWORD)
     await users.ensure_admin("other@example.com", PASSWORD)
-    await users.change_role(boss.id, Role.STAFF)
+    await management.change_user(boss.id, UserPatch(role=Role.STAFF))
     found = await users.get_user("boss@example.com")
     assert (found.role, found.superuser) == (Role.STAFF, False)
 
@@ -213,7 +214,7 @@ async def test_the_last_admin_who_can_sign_in_stays_one() -> None:
     other = await users.ensure_admin("other@example.com", PASSWORD)
     await users.deactivate(other.id)
     with pytest.raises(users.LastAdmin):
-        await users.change_role(boss.id, Role.STAFF)
+        await management.change_user(boss.id, UserPatch(role=Role.STAFF))
     with pytest.raises(users.LastAdmin):
         await users.deactivate(boss.id)
     assert await users.get_by_id(boss.id) == boss

@@ -9,8 +9,9 @@ from datetime import timedelta
 import httpx
 import pyotp
 import pytest
+from cryptography.fernet import Fernet
 
-from admin import sessions
+from admin import authenticator, sessions
 from domains.accounts import users
 from domains.accounts.tables import Role
 from lib import clock
@@ -180,6 +181,41 @@ async def test_setting_up_needs_the_password_and_a_right_code(grace: httpx.Async
 async def test_what_another_began_cannot_be_finished(grace: httpx.AsyncClient, site: httpx.AsyncClient) -> None:
     sealed = SEALED.findall((await submit(grace, PAGE, step="begin", password=PASSWORD)).text)[0]
     assert (await submit(site, PAGE, step="finish", enrolment=sealed, code="1")).status_code == 400
+
+
+async def test_turning_on_ends_what_is_open_in_other_browsers(
+    grace: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with make_client() as other:
+        other.cookies.set("csrftoken", CSRF)
+        await first_step(other)
+        assert (await other.get(f"{TABLES}/")).status_code == 200
+        phone = Phone((await submit(grace, PAGE, step="begin", password=PASSWORD)).text, monkeypatch)
+        await submit(grace, PAGE, step="finish", enrolment=phone.sealed, code=phone.code())
+        assert (await other.get(f"{TABLES}/")).status_code == 401
+    assert (await grace.get(f"{TABLES}/")).status_code == 200
+
+
+async def test_what_was_begun_before_does_not_take_the_place_of_what_is_on(
+    grace: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever knew the password and had a session a little earlier has no code of hers."""
+    pages = [await submit(grace, PAGE, step="begin", password=PASSWORD) for _ in range(2)]
+    hers, another = (Phone(page.text, monkeypatch) for page in pages)
+    await submit(grace, PAGE, step="finish", enrolment=hers.sealed, code=hers.code())
+    response = await submit(grace, PAGE, step="finish", enrolment=another.sealed, code=another.code())
+    assert response.status_code == 409
+    assert "on already" in text_of(response)
+    assert await fetch_value("SELECT count(*) FROM authenticator_secret") == 1
+
+
+async def test_with_another_key_the_reason_is_told(
+    browser: httpx.AsyncClient, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authenticator, "BOX", Fernet(Fernet.generate_key()))
+    response = await second_step(browser, phone.code())
+    assert response.status_code == 401
+    assert "the key of this server was changed" in text_of(response)
 
 
 async def test_turning_off_needs_password_and_code(grace: httpx.AsyncClient, phone: Phone) -> None:

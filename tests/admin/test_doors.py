@@ -8,9 +8,10 @@ import httpx
 import msgspec
 import pytest
 from piccolo_admin.endpoints import ASSET_PATH
+from starlette.types import Message, Receive, Scope, Send
 
 from admin import sessions
-from admin.door import BUNDLE
+from admin.door import BUNDLE, Door
 from app import create
 from domains.accounts import cookies
 from domains.accounts.schemas import Device
@@ -144,6 +145,33 @@ async def test_assets_are_kept_and_set_no_cookie(client: httpx.AsyncClient) -> N
     response = await client.get(f"{SITE}/assets/{name}")
     assert "immutable" in response.headers["cache-control"]
     assert "set-cookie" not in response.headers
+
+
+async def test_an_asset_that_is_missing_may_come(client: httpx.AsyncClient) -> None:
+    response = await client.get(f"{SITE}/assets/index-of-the-next-release.js")
+    assert (response.status_code, response.headers["cache-control"]) == (404, "no-store")
+
+
+async def test_half_a_body_is_never_acted_on() -> None:
+    """Of a form whose browser went away, "ids=1" may be the beginning of "ids=12"."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"ids=1", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    seen: list[Message] = []
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        seen.append(await receive())
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(_message: Message) -> None:
+        """Nobody is there."""
+
+    scope = {"type": "http", "method": "POST", "path": f"{SITE}/x/", "raw_path": f"{SITE}/x/".encode()}
+    await Door(app, SITE, is_secure=False)(scope, receive, send)
+    assert seen == []
 
 
 @pytest.fixture

@@ -1,8 +1,12 @@
 """Queues, dates and histories, as people read them."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from redis.asyncio import Redis
+from saq import Job, Status
 from saq.queue.redis import RedisQueue
 
 from admin import status
@@ -58,6 +62,21 @@ async def test_without_redis_the_page_says_so(site: httpx.AsyncClient, monkeypat
     assert page.status_code == 200
     assert "Redis does not answer" in text_of(page)
     assert "Rows that wait" in text_of(page)
+
+
+async def test_more_jobs_than_can_be_looked_at_are_no_outage(
+    site: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def search_for_long(*_arguments: object) -> AsyncIterator[Job]:
+        yield Job("seen_first", status=Status.ACTIVE, queue=QUEUES["default"])
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(status, "LONGEST_SEARCH_SECONDS", 0.1)
+    monkeypatch.setattr(QUEUES["default"], "iter_jobs", search_for_long)
+    text = text_of(await site.get(QUEUE_PAGE))
+    assert "default seen_first active" in text
+    assert "not all are shown" in text
+    assert "does not answer" not in text
 
 
 @pytest.fixture
@@ -123,7 +142,9 @@ async def test_a_history_goes_back_page_by_page(site: httpx.AsyncClient) -> None
     assert "price 0.00 → 1.00" in text_of(await site.get(f"{SITE}/pages/history/1/?before={before}"))
 
 
-@pytest.mark.parametrize("path", ["9/", "99999999999/", "1/?before=x", "x/"])
+@pytest.mark.parametrize(
+    "path", ["9/", "99999999999/", "9" * 5000 + "/", "1/?before=x", "1/?before=" + "9" * 19, "x/", "-1/"]
+)
 async def test_a_history_that_is_none_is_not_found(site: httpx.AsyncClient, path: str) -> None:
     assert (await site.get(f"{SITE}/pages/history/{path}")).status_code == 404
 

@@ -13,7 +13,7 @@ from domains.accounts.tables import Role
 from lib import clock
 from lib.signing import digest_of
 from piccolo_conf import execute, fetch, fetch_value
-from tests.admin.visiting import SITE, TABLES, submit, text_of
+from tests.admin.visiting import CSRF, SITE, TABLES, submit, text_of
 from tests.conftest import make_client
 
 PASSWORD = "correct horse battery"
@@ -104,6 +104,14 @@ async def test_forty_good_sign_ins_from_one_address_are_no_attack(visitor: httpx
 async def test_what_was_typed_is_not_run(visitor: httpx.AsyncClient) -> None:
     response = await sign_in(visitor, '"><script>alert(1)</script>')
     assert "<script" not in response.text
+
+
+async def test_half_a_pair_in_a_charset_of_its_own_is_only_wrong(visitor: httpx.AsyncClient) -> None:
+    part = '--a\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+    body = part.format("csrftoken", CSRF) + part.format("username", "\\ud800") + part.format("password", "x") + "--a--"
+    headers = {"Content-Type": "multipart/form-data; boundary=a; charset=unicode_escape"}
+    response = await visitor.post(f"{SITE}/sign-in/", content=body, headers=headers)
+    assert response.status_code == 401
 
 
 async def test_who_is_signed_in_needs_no_form(site: httpx.AsyncClient) -> None:

@@ -180,9 +180,18 @@ async def test_filters_narrow_list_and_count_alike(
         {"created_at__gte": "tomorrow"},
         {"search": "x" * 600},
         {"id__in": "a"},
+        {"price__operator": ["gt", "lt"]},
+        {"__page": ["1", "2"]},
+        {"__page_size": ["1", "2"]},
+        {"__order": "sku.like"},
+        {"__order": "sku._meta"},
+        {"__visible_fields": "sku.ilike"},
+        {"__visible_fields": "id,sku.__class__"},
+        {"__range_header": "true", "__range_header_name": "€"},
+        {"price__gte": "null"},
     ],
 )
-async def test_a_bad_question_is_refused(filled: httpx.AsyncClient, query: dict[str, str]) -> None:
+async def test_a_bad_question_is_refused(filled: httpx.AsyncClient, query: dict[str, str | list[str]]) -> None:
     response = await filled.get(f"{TABLES}/product/", params=query)
     assert response.status_code in {400, 403, 422}, response.text
     assert len(response.text) < 2000
@@ -204,6 +213,14 @@ async def test_a_large_table_is_counted_by_estimate(filled: httpx.AsyncClient, m
     await execute("DELETE FROM product WHERE id = 40")
     assert (await filled.get(f"{TABLES}/product/count/?__order=id")).json()["count"] == 40
     assert (await filled.get(f"{TABLES}/product/count/?price__gte=0")).json()["count"] == 39
+    assert (await filled.get(f"{TABLES}/product/count/?color__operator=not_null")).json()["count"] == 0
+
+
+@pytest.mark.parametrize("name", ["search", "name", "name__icontains"])
+async def test_the_word_null_is_a_word(filled: httpx.AsyncClient, name: str) -> None:
+    await execute("UPDATE product SET name = 'Null' WHERE id = 1; UPDATE product SET name = 'None' WHERE id = 2")
+    assert [row["id"] for row in await rows(filled, "product", **{name: "null"})] == [1]
+    assert (await filled.get(f"{TABLES}/product/count/", params={name: "null"})).json()["count"] == 1
 
 
 async def test_the_page_knows_what_is_read_only(site: httpx.AsyncClient) -> None:

@@ -176,9 +176,18 @@ class TestUploads:
     async def test_no_form(self, staff: httpx.AsyncClient) -> None:
         assert (await staff.post("/api/upload", json={"file": "x"})).status_code == 415
 
-    async def test_a_broken_form(self, staff: httpx.AsyncClient) -> None:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"nonsense",
+            b'--x\r\nContent-Disposition: form-data; name="' + b"a" * 70_000 + b'"\r\n\r\nx\r\n--x--\r\n',
+            b'--x\r\nContent-Disposition: form-data; name="format"\r\n\r\ncsv\r\n' * 60 + b"--x--\r\n",
+        ],
+        ids=["nonsense", "endless name", "too many fields"],
+    )
+    async def test_a_broken_form(self, staff: httpx.AsyncClient, body: bytes) -> None:
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
-        assert (await staff.post("/api/upload", content=b"nonsense", headers=headers)).status_code == 400
+        assert (await staff.post("/api/upload", content=body, headers=headers)).status_code == 400
 
     @pytest.mark.parametrize(
         ("field", "value"),

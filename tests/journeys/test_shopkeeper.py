@@ -1,5 +1,7 @@
 """An administrator raises the prices of a brand in the admin site, in a browser, and finds it in the history."""
 
+import csv
+import io
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +19,14 @@ pytestmark = [needs_chromium, pytest.mark.timeout(180), pytest.mark.xdist_group(
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
 # Half a cent goes up: 10.05 becomes 11.055, and that 11.06.
 PRICES = {"ACME-1": ("10.05", "11.06"), "ACME-2": ("19.99", "21.99"), "OTHER-1": ("5.00", "5.00")}
+
+
+FORMULAS = ["=1+1", "@SUM(A1)", "+1", "-2+3", "-5", '12" =wide, "=x"']
+CATCH_FILES = """() => {
+    window.files = [];
+    const make = URL.createObjectURL;
+    URL.createObjectURL = file => { file.text().then(text => window.files.push(text)); return make.call(URL, file); };
+}"""
 
 
 @pytest.fixture
@@ -64,6 +74,28 @@ async def test_prices_of_a_brand_are_raised_by_ten_percent(url: str, api: httpx.
     await page.sees("10.05 → 11.06")
     check_who_did_it(api)
     assert page.complaints == []
+
+
+async def test_an_exported_list_runs_no_formulas(url: str, api: httpx.Client, page: Page) -> None:
+    """Piccolo's page writes the file itself; a spreadsheet would run what begins like a formula."""
+    name_products(api, FORMULAS)
+    await sign_in(page, url)
+    await page.open(f"{url}/admin/pages/products/")
+    await page.submit("Show in the list")
+    await page.sees("ACME-1")
+    await page.run(CATCH_FILES)
+    await page.click("[data-uitest=csv_button]")
+    await page.click("[data-uitest=download_csv_button]")
+    await page.until("() => window.files.length > 0")
+    cells = {row["sku"]: row for row in csv.DictReader(io.StringIO(await page.run("() => window.files[0]")))}
+    exported = [cells[f"{number}"]["name"] for number in range(len(FORMULAS))]
+    assert exported == ["'=1+1", "'@SUM(A1)", "'+1", "'-2+3", "-5", '12" =wide, "=x"']
+    assert cells["ACME-1"]["price"] == "10.05"
+
+
+def name_products(api: httpx.Client, names: list[str]) -> None:
+    for number, name in enumerate(names):
+        assert api.post("/api/products/", json={"sku": f"{number}", "name": name}).status_code == 201
 
 
 async def sign_in(page: Page, url: str) -> None:

@@ -124,6 +124,16 @@ async def test_a_nul_character_in_the_address_is_bad_input(client, path: str):
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_input")
 
 
+@pytest.mark.parametrize("query", ["name=" + "a" * 8192, "&".join(["a"] * 201)])
+async def test_a_query_that_would_fill_the_memory_is_refused(client, query: str):
+    answer = await client.get(f"/hello?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (414, "address_too_long")
+
+
+async def test_a_query_may_be_long(client):
+    assert (await client.get("/hello?name=" + "a" * 8000)).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/hello", "/stream", "/nowhere"])
 async def test_head_answers_as_get_without_a_body(client, path: str):
     told, asked = await client.get(path), await client.head(path)

@@ -82,8 +82,9 @@ class TestProfile:
     async def test_a_picture_that_is_too_large_is_told(self, carla: Browser) -> None:
         page = await carla.open(PROFILE)
         page = await carla.submit(page, PICTURE, files={"file": ("me.png", b"x" * (6 << 20), "image/png")})
-        assert page.status == 413
         check(page)
+        assert (page.status, page.headings) == (413, ["Profile"])
+        assert "The picture is larger than 5 MB." in page.words
 
 
 class TestPassword:
@@ -122,6 +123,13 @@ class TestPassword:
         await self.change(carla, current, new, again)
         check(self.page)
         assert (self.page.status, self.page.invalid) == (400, {marked})
+
+    async def test_strangers_who_use_up_the_attempts_change_nothing(self, carla: Browser, visitor: Browser) -> None:
+        for _ in range(6):
+            assert (await visitor.sign_in("carla", "wrong")).status in {400, 429}
+        await self.change(carla, PASSWORD, NEXT, NEXT)
+        assert "Your password is changed." in self.page.words
+        assert (await carla.open(SECURITY)).answer.url.path == SECURITY
 
     async def test_signing_out_everywhere(self, carla: Browser, visitor: Browser) -> None:
         await visitor.sign_in("carla")
@@ -198,7 +206,7 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("wish", "marked"),
         [
-            ({"name": ""}, {"name"}),
+            ({"name": " "}, {"name"}),
             ({"name": "x" * 101}, {"name"}),
             ({"scopes": []}, {"scopes"}),
             ({"scopes": "users:write"}, {"scopes"}),

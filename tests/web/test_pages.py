@@ -230,3 +230,11 @@ def test_colours_have_contrast_enough(place: int) -> None:
 
 def test_every_scope_of_a_key_has_words() -> None:
     assert WORDS.keys() == set(Scope) - {Scope.ACCOUNT_OWN}
+
+
+def test_the_stylesheet_closes_what_it_opens_and_hides_nothing_in_forced_colours() -> None:
+    css = assets.ASSETS["stockroom.css"].content.decode()
+    forced = css.partition("@media (forced-colors: active) {")[2]
+    assert css.count("{") == css.count("}")
+    assert "overflow" not in forced
+    assert "max-width" not in forced

@@ -1,17 +1,26 @@
 """Errors: a page for people, problem+json for programs."""
 
+from types import MappingProxyType
+from urllib.parse import urlencode
+
 import httpx
 import pytest
 from litestar import Litestar, get, post
+from litestar._parsers import parse_cookie_string, parse_url_encoded_form_data
 
-from domains.web import flashes, problems
+import app as stockroom
+from domains.web import assets, flashes, problems
 from domains.web.flashes import Flash, Mood
+from domains.web.forms import LARGEST_FORM_BYTES
 from lib import clock
 from lib.errors import NotAllowed, TooManyRequests, Unavailable
 from lib.frame import Frame
+from settings import DocsAccess, Settings
 from tests.conftest import make_client
-from tests.web.browsing import HTML, Browser, Page
+from tests.web.browsing import HTML, PASSWORD, Browser, Page
 from tests.web.test_pages import check
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @get("/bug")
@@ -105,6 +114,75 @@ async def test_a_page_that_is_not_there(visitor: Browser, path: str) -> None:
     page = await visitor.open(path)
     assert page.status == 404
     check(page)
+
+
+@pytest.mark.parametrize("size", [LARGEST_FORM_BYTES + 1, 2 << 20])
+async def test_a_huge_form_is_refused_and_not_remembered(visitor: Browser, size: int) -> None:
+    answer = await visitor.ask("POST", "/accounts/login/", content=b"x" * size, headers=FORM)
+    page = Page(answer)
+    assert (page.status, page.headings) == (413, ["That is too large"])
+
+
+async def test_a_form_of_too_many_fields_is_refused(visitor: Browser) -> None:
+    answer = await visitor.ask("POST", "/accounts/login/", content=b"a=1&" * 200, headers=FORM)
+    page = Page(answer)
+    assert (page.status, page.headings) == (400, ["That did not work"])
+
+
+async def test_no_parser_remembers_what_somebody_typed_or_who_they_are(carla: Browser) -> None:
+    remembering = parse_url_encoded_form_data, parse_cookie_string
+    before = [parser.cache_info().misses for parser in remembering]
+    page = await carla.open("/accounts/profile/")
+    await carla.submit(page, "/accounts/profile/", first_name="Carla")
+    assert [parser.cache_info().misses for parser in remembering] == before
+
+
+@pytest.mark.parametrize("proof", [{"uid": "12.", "token": "x"}, {"token": "x"}])
+@pytest.mark.parametrize("path", ["/accounts/verify/", "/accounts/reset/confirm/", "/accounts/email/"])
+async def test_a_link_that_was_cut_off_says_so(visitor: Browser, path: str, proof: dict[str, str]) -> None:
+    page = await visitor.open(f"{path}?{urlencode(proof)}")
+    answered = await visitor.submit(page, path, new_password=PASSWORD, re_new_password=PASSWORD)
+    check(answered)
+    assert answered.status == 400
+    assert "The link is not complete." in answered.words
+    assert answered.forms.get(path, {}).get("token", "") == ""
+
+
+async def test_the_documentation_for_the_signed_in_leads_there() -> None:
+    closed = stockroom.create(Settings(debug=True, allowed_hosts=["testserver"], docs_access=DocsAccess.SIGNED_IN))
+    transport = httpx.ASGITransport(app=closed, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        answer = await client.get("/api/docs/", headers={"Accept": HTML})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/accounts/login/?next=%2Fapi%2Fdocs%2F")
+
+
+async def test_a_browser_that_keeps_no_cookie_is_told_why_its_forms_fail(visitor: Browser) -> None:
+    page = await visitor.open("/accounts/login/")
+    visitor.client.cookies.clear()
+    page = await visitor.submit(page, "/accounts/login/", identifier="carla", password=PASSWORD)
+    assert (page.status, page.headings) == (403, ["This form is out of date"])
+    assert "Your browser has not kept the cookie of this site." in page.words
+
+
+class TestAHeaderOfAProxy:
+    """Behind a proxy that asks for a password of its own, browsers send that along with every request."""
+
+    PROXYS = MappingProxyType({"Authorization": "Basic c3RhZmY6c2VjcmV0"})
+
+    @pytest.mark.parametrize("path", ["/", "/accounts/login/", assets.address_of("stockroom.css")])
+    async def test_is_passed_over(self, visitor: Browser, path: str) -> None:
+        assert (await visitor.ask("GET", path, headers=self.PROXYS)).status_code == 200
+
+    async def test_leaves_the_cookie_to_say_who_it_is(self, carla: Browser) -> None:
+        answer = await carla.ask("GET", "/accounts/profile/", headers=self.PROXYS)
+        assert "carla@example.com" in answer.text
+
+    async def test_is_no_proof_of_a_form(self, carla: Browser) -> None:
+        answer = await carla.ask("POST", "/accounts/profile/", data={"first_name": "x"}, headers=self.PROXYS)
+        assert answer.status_code == 403
+
+    async def test_is_still_refused_by_the_api(self, carla: Browser) -> None:
+        assert (await carla.ask("GET", "/auth/check/", headers=self.PROXYS)).status_code == 401
 
 
 async def test_a_page_that_is_not_ones_own_asks_programs_for_a_token(client: httpx.AsyncClient) -> None:

@@ -198,6 +198,10 @@ class TestSignUp:
         assert "This is not an e-mail address." in page.words
         assert 'value="&lt;x&gt;"' in page.answer.text
 
+    async def test_what_is_far_too_long_is_told_in_a_sentence(self, visitor: Browser) -> None:
+        page = await visitor.submit(await visitor.open(REGISTER), REGISTER, **NEW | {"first_name": "x" * 1001})
+        assert "Expected text with at most 1000 characters." in page.words
+
     async def test_passwords_must_be_the_same(self, visitor: Browser) -> None:
         page = await visitor.open(REGISTER)
         page = await visitor.submit(page, REGISTER, **NEW | {"re_password": "another one"})
