@@ -4,17 +4,20 @@ import asyncio
 from statistics import median
 from uuid import uuid4
 
+import httpx
+
 from bench import cores, servers
 from bench.catalogue import fill, tell
 from bench.client import Case, Outcome
 from bench.load import compare, fire, get, post, sign_in
 from bench.report import Row, at_least, below, inform
-from bench.servers import EMAIL, PASSWORD, PYTHON, Place, serving
+from bench.servers import HOST, PASSWORD, PYTHON, BenchFailed, Place, serving
 
 LIST = "/api/products/"
 CUSTOMER = "customer@example.com"
 CONNECTIONS = 12
 SIGNING_IN = 5
+PEOPLE = [f"person{number}@example.com" for number in range(SIGNING_IN)]
 MOST_COST = 0.15
 IDLE_TIMES = 2
 PAUSE_SECONDS = 0.02
@@ -48,6 +51,7 @@ async def _beside_sign_ins(place: Place, rounds: int, seconds: float) -> list[Ro
     take every core that it gets."""
     async with serving(place, "app:app") as (port, _pid):
         token = await sign_in(port)
+        await _make_people(port, token)
         await _list(port, token, 0.5)
         turns = [(await _list(port, token, seconds), *await _both(place, port, token, seconds)) for _ in range(rounds)]
     idle, busy = (median(outcome.p95 for outcome in side) for side in list(zip(*turns, strict=True))[:2])
@@ -60,11 +64,22 @@ async def _beside_sign_ins(place: Place, rounds: int, seconds: float) -> list[Ro
     ]
 
 
+async def _make_people(port: int, token: str) -> None:
+    """Each with an account of their own: attempts at one account take turns."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", headers=headers, timeout=30) as client:
+        for email in PEOPLE:
+            wish = {"email": email, "password": PASSWORD, "re_password": PASSWORD, "role": "customer"}
+            answer = await client.post("/auth/users/", json=wish)
+            if answer.status_code != httpx.codes.CREATED:
+                raise BenchFailed(f"No user could be made: {answer.status_code} {answer.text[:500]}")
+
+
 async def _both(place: Place, port: int, token: str, seconds: float) -> tuple[Outcome, Outcome]:
     """The list, and the sign-ins that go on until it has been measured."""
     ended = place.directory / f"ended-{uuid4().hex}"
-    wish = post("/auth/jwt/create/", {"email": EMAIL, "password": PASSWORD}, "")
-    crowd = Case(port=port, requests=[wish], connections=SIGNING_IN, until=str(ended))
+    wishes = [post("/auth/jwt/create/", {"email": email, "password": PASSWORD}, "") for email in PEOPLE]
+    crowd = Case(port=port, requests=wishes, connections=SIGNING_IN, until=str(ended))
     signing_in = asyncio.create_task(fire([crowd]))
     try:
         listed = await _list(port, token, seconds)

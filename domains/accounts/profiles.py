@@ -115,6 +115,7 @@ async def _erase(owner: Profile) -> None:
     await api_keys.revoke_keys(owner.id)
     for table in ("avatar", "one_time_code", "known_address"):
         await execute(f'DELETE FROM {table} WHERE "user" = $1', owner.id)
+    await execute("DELETE FROM authenticator_secret WHERE user_id = $1", owner.id)
     await mail.forget_letters_to(owner.email)
 
 

@@ -44,6 +44,8 @@ ROLE_SCOPES = {
     },
     Role.ADMIN: frozenset(Scope),
 }
+# An import changes products too.
+CHANGING_PRODUCTS = {Scope.PRODUCTS_WRITE, Scope.IMPORTS_WRITE}
 NO_SCOPES: frozenset[Scope] = frozenset()
 PUBLIC_SCOPES = frozenset({Scope.PRODUCTS_READ})
 
@@ -53,5 +55,5 @@ def scopes_of(role: Role | None) -> frozenset[Scope]:
     if role is None:
         return PUBLIC_SCOPES if settings.public_catalog else NO_SCOPES
     if role is Role.STAFF and not settings.staff_can_edit_products:
-        return ROLE_SCOPES[role] - {Scope.PRODUCTS_WRITE}
+        return ROLE_SCOPES[role] - CHANGING_PRODUCTS
     return ROLE_SCOPES[role]

@@ -61,7 +61,8 @@ class KeyPages(Controller):
         form = await read_form(request)
         with Telling(form):
             form.require("name")
-            made = await api_keys.create_key(request.user.known_id, _read(form))
+            caller = request.user
+            made = await api_keys.create_key(caller.known_id, _read(form), session_id=caller.session_id)
             return show(request, "key_made.html", status=201, made=made)
         return await _show_keys(request, form)
 

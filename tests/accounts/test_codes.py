@@ -67,6 +67,18 @@ def test_a_code_has_no_letters_that_look_alike():
     assert len(made) > 1_990
 
 
+@pytest.mark.parametrize("purpose", [Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD])
+async def test_however_many_have_the_right_link_at_one_address_none_is_refused(letter: Letter, purpose: Purpose):
+    """Thirty who have a wrong one are enough; here one of them stands for a whole school."""
+    proof = letter.proof if purpose is Purpose.VERIFY_EMAIL else (await ask_for_reset()).proof
+    for _ in range(32):
+        if purpose is Purpose.VERIFY_EMAIL:
+            assert await follow(letter)
+        else:
+            assert await resets.confirm_reset(ConfirmResetIn(**proof, new_password=PASSWORD), Device(ip="192.0.2.1"))
+        await execute("UPDATE one_time_code SET used_at = NULL")
+
+
 async def test_the_fifth_try_may_be_right(letter: Letter):
     for place in range(4):
         with pytest.raises(BadCode):

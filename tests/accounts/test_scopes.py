@@ -47,5 +47,5 @@ def test_a_public_catalogue_is_read_by_everybody(monkeypatch: pytest.MonkeyPatch
 
 def test_staff_can_be_kept_from_editing_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scopes, "settings", Settings(staff_can_edit_products=False))
-    assert STAFF - scopes_of(Role.STAFF) == {"products:write"}
+    assert STAFF - scopes_of(Role.STAFF) == {"products:write", "imports:write"}
     assert Scope.PRODUCTS_WRITE in scopes_of(Role.ADMIN)
