@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -76,6 +77,9 @@ READABLE_HEADERS = ["ETag", "Location", "Retry-After", "X-Request-ID"]
 @contextlib.asynccontextmanager
 async def running(_app: Litestar) -> AsyncIterator[None]:
     log.configure()
+    # What is there now stays until the end: no collection of garbage needs to walk through it again.
+    gc.collect()
+    gc.freeze()
     async with pool(), revocations.watched(), egress.opened():
         try:
             yield
