@@ -85,9 +85,11 @@ def _let_in(request: Request, token: str) -> Response:
 
 
 async def sign_out(request: Request) -> Response:
-    """Piccolo's menu asks for this and then loads the site anew."""
+    """Piccolo's menu asks for this and then loads the site anew; a page of ours is led back to signing in."""
     await sessions.end(request.cookies.get(sessions.COOKIE, ""))
-    response = PlainTextResponse("Signed out", status_code=HTTPStatus.OK)
+    is_page = "page" in await read_form(request)
+    told = PlainTextResponse("Signed out", status_code=HTTPStatus.OK)
+    response = redirect(request, "sign-in/") if is_page else told
     _set_cookie(response, "", 0)
     return response
 

@@ -126,6 +126,13 @@ async def test_signing_out_ends_the_session(site: httpx.AsyncClient) -> None:
     assert (await site.get(f"{TABLES}/")).status_code == 401
 
 
+async def test_the_button_of_a_page_signs_out_too(site: httpx.AsyncClient) -> None:
+    assert "Sign out" in text_of(await site.get(f"{SITE}/pages/queues/"))
+    response = await submit(site, "public/logout/", page="yes")
+    assert (response.status_code, response.headers["location"]) == (303, f"{SITE}/sign-in/")
+    assert (await site.get(f"{TABLES}/")).status_code == 401
+
+
 @pytest.mark.parametrize(
     "change",
     ["UPDATE users SET active = false", "UPDATE users SET role = 'staff', admin = false", "DELETE FROM admin_session"],
