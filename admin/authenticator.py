@@ -4,13 +4,12 @@ In Piccolo's table, but not by its provider, which enrols before a code was trie
 event loop, and forgets all but the last code that was used.
 """
 
-import base64
 import hmac
 from datetime import UTC, datetime
 
 import msgspec
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 from piccolo_api.mfa.authenticator.utils import get_b64encoded_qr_image
 from piccolo_api.mfa.recovery_codes import generate_recovery_code
 
@@ -18,7 +17,7 @@ from domains.accounts import limits
 from domains.accounts.schemas import Concealed
 from lib import clock, log
 from lib.errors import BadInput, Conflict, NotSignedIn
-from lib.signing import derive_key
+from lib.signing import derive_key, make_box
 from piccolo_conf import execute, fetch_row, fetch_value, transaction
 
 logger = log.get("admin.authenticator")
@@ -31,7 +30,7 @@ STEPS_AROUND = 1
 LONGEST_CODE = 20
 ENROLMENT_SECONDS = 15 * 60
 
-BOX = Fernet(base64.urlsafe_b64encode(derive_key("authenticator secrets")))
+BOX = make_box("authenticator secrets")
 # With a key that the database does not hold: sixty-two bits are too few for a plain digest to hide.
 RECOVERY_KEY = derive_key("recovery codes")
 

@@ -3,11 +3,10 @@
 Piccolo's own form keeps the reason of a refusal to itself.
 """
 
-import base64
 from http import HTTPStatus
 
 import msgspec
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -15,11 +14,11 @@ from admin import authenticator, sessions
 from admin.pages import device_of, read_form, redirect, render
 from domains.accounts.sessions import check_credentials
 from lib.errors import AppError, BadInput
-from lib.signing import derive_key
+from lib.signing import make_box
 from settings import settings
 
 STEP_SECONDS = 5 * 60
-BOX = Fernet(base64.urlsafe_b64encode(derive_key("admin sign-in")))
+BOX = make_box("admin sign-in")
 LONGEST_SECONDS = int(sessions.LONGEST.total_seconds())
 
 

@@ -5,25 +5,22 @@ Locks are taken as in sessions.py, the user's row first, and whatever ends a use
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import msgspec
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 
+from domains.accounts import sessions
 from domains.accounts.schemas import Caller, Device
 from domains.accounts.scopes import scopes_of
-from domains.accounts.sessions import Proven, WrongCredentials
+from domains.accounts.sessions import LIFETIME, Proven
 from domains.accounts.tables import Role
-from lib import clock, log
+from lib import clock
 from lib.signing import TOKEN_CHARACTERS, digest_of, new_token
 from piccolo_conf import execute, fetch_row
 from settings import settings
 
-logger = log.get("accounts.cookies")
-
-LIFETIME = timedelta(days=14)
 TIME_BETWEEN_EXTENSIONS = timedelta(days=1)
 LIFETIME_SECONDS = int(LIFETIME.total_seconds())
 
@@ -32,16 +29,6 @@ LIFETIME_SECONDS = int(LIFETIME.total_seconds())
 PREFIX = "" if settings.debug else "__Host-"
 SUFFIX = f"_{settings.port}" if settings.debug else ""
 SESSION = f"{PREFIX}stockroom{SUFFIX}"
-
-# The password is compared again under the row's lock: it may have been changed while its hash was computed.
-START = """
-    WITH owner AS (
-        UPDATE users SET last_login_at = $3 WHERE id = $1 AND active AND password = $2 RETURNING id
-    )
-    INSERT INTO user_session (id, "user", family, refresh_digest, issued_at, expires_at, user_agent, ip, is_cookie)
-    SELECT $4, id, $4, $5, $3, $6, $7, $8, true FROM owner
-    RETURNING id
-"""
 
 # Relies on user_session_refresh_digest_key.
 FIND = """
@@ -62,12 +49,8 @@ class Found(msgspec.Struct, frozen=True):
 
 async def start(proven: Proven, device: Device) -> str:
     """The token for the cookie of a new session; raises WrongCredentials when they may not sign in (any more)."""
-    now, family, token = clock.now(), uuid4(), new_token()
-    agent, ip = device.user_agent.replace("\0", "")[:400], device.ip[:45]
-    values = proven.user_id, proven.stored, now, family, digest_of(token), now + LIFETIME, agent, ip
-    if await fetch_row(START, *values) is None:
-        raise WrongCredentials
-    logger.info("signed_in", user_id=proven.user_id, session_id=str(family), kind="cookie")
+    token = new_token()
+    await sessions.begin(proven.user_id, device, token, proven=proven.stored, is_cookie=True)
     return token
 
 

@@ -38,8 +38,8 @@ START = """
         WHERE id = $1 AND active AND ($2::text IS NULL OR password = $2)
         RETURNING id, username, role
     ), begun AS (
-        INSERT INTO user_session (id, "user", family, refresh_digest, issued_at, expires_at, user_agent, ip)
-        SELECT $4, id, $4, $5, $3, $6, $7, $8 FROM owner
+        INSERT INTO user_session (id, "user", family, refresh_digest, issued_at, expires_at, user_agent, ip, is_cookie)
+        SELECT $4, id, $4, $5, $3, $6, $7, $8, $9 FROM owner
         RETURNING family
     )
     SELECT owner.id, username, role, family FROM owner, begun
@@ -135,14 +135,20 @@ async def start_session(user_id: int, device: Device | None = None, *, proven: s
 
     Raises WrongCredentials when they may not sign in (any more).
     """
-    device = device or Device()
-    now, family, refresh = clock.now(), uuid4(), new_token()
+    refresh = new_token()
+    owner = await begin(user_id, device or Device(), refresh, proven=proven, is_cookie=False)
+    return _tokens_for(owner, refresh)
+
+
+async def begin(user_id: int, device: Device, token: str, *, proven: str | None, is_cookie: bool) -> asyncpg.Record:
+    """A session whose refresh token or cookie is `token`; raises WrongCredentials as `start_session` does."""
+    now, family = clock.now(), uuid4()
     agent, ip = device.user_agent.replace("\0", "")[:400], device.ip[:45]
-    values = user_id, proven, now, family, digest_of(refresh), now + LIFETIME, agent, ip
+    values = user_id, proven, now, family, digest_of(token), now + LIFETIME, agent, ip, is_cookie
     if (owner := await fetch_row(START, *values)) is None:
         raise WrongCredentials
-    logger.info("signed_in", user_id=user_id, session_id=str(family))
-    return _tokens_for(owner, refresh)
+    logger.info("signed_in", user_id=user_id, session_id=str(family), is_cookie=is_cookie)
+    return owner
 
 
 async def refresh_session(token: str, device: Device) -> TokensOut:

@@ -14,11 +14,10 @@ from domains.mail.jobs import send_waiting_mail
 from domains.web import assets, flashes, pages
 from domains.web.flashes import Flash
 from domains.web.forms import Form, Telling, read_form
-from domains.web.navigation import HOME, is_signed_in, local_path
+from domains.web.navigation import HOME, VERIFY, is_signed_in, local_path
 from domains.web.pages import redirect, show
 from lib.errors import NotFound
 
-VERIFY = "/accounts/verify/"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 

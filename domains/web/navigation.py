@@ -4,14 +4,19 @@ import re
 
 import msgspec
 
+from domains.accounts.codes import KINDS
 from domains.accounts.schemas import Caller
 from domains.accounts.scopes import Scope
-from domains.accounts.tables import Role
+from domains.accounts.tables import Purpose, Role
 from lib.docs import DOCS_PATH
 from settings import DocsAccess, settings
 
 HOME = "/"
 SIGN_IN = "/accounts/login/"
+# Where the links in mails lead.
+VERIFY, CONFIRM_RESET, CONFIRM_EMAIL = (
+    KINDS[purpose].path for purpose in (Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD, Purpose.CHANGE_EMAIL)
+)
 # A path of this site and nothing that a browser could read as another host: not "//", not "/\", no control characters.
 LOCAL = re.compile(r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?")
 LONGEST_PATH = 2000

@@ -16,11 +16,10 @@ from domains.mail.jobs import send_waiting_mail
 from domains.web import pages
 from domains.web.flashes import Flash, Mood
 from domains.web.forms import Form, Telling, read_file, read_form
-from domains.web.navigation import HOME, PROFILE, SECURITY, SIGN_IN
+from domains.web.navigation import CONFIRM_EMAIL, HOME, PROFILE, SECURITY, SIGN_IN
 from domains.web.pages import redirect, show
 from lib.errors import TooLarge, field_error
 
-EMAIL = "/accounts/email/"
 # More than is taken, so that the form itself can tell of a photo that is too large.
 LARGEST_UPLOAD_BYTES = 32 << 20
 
@@ -109,7 +108,7 @@ class SecurityPages(Controller):
             await profiles.request_email_change(user_id, form["current_password"], form["new_email"], device)
             await send_waiting_mail.later()
             sentence = f"We have sent a mail to {form['new_email'].strip()}. Your address stays as it is until then."
-            return redirect(EMAIL, Flash(sentence, Mood.INFO))
+            return redirect(CONFIRM_EMAIL, Flash(sentence, Mood.INFO))
         return await _show_security(request, email=form)
 
     @post("/sessions")

@@ -17,11 +17,8 @@ from domains.mail.jobs import send_waiting_mail
 from domains.web import pages
 from domains.web.flashes import Flash, Mood
 from domains.web.forms import Form, Telling, read_form
-from domains.web.navigation import SIGN_IN
+from domains.web.navigation import CONFIRM_RESET, SIGN_IN, VERIFY
 from domains.web.pages import redirect, show
-
-CONFIRM_RESET = "/accounts/reset/confirm/"
-VERIFY = "/accounts/verify/"
 
 
 class VerifyPages(Controller):
