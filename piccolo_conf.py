@@ -30,6 +30,12 @@ class Engine(PostgresEngine):
         """`litestar doctor` tells the version."""
 
 
+class Transaction(PostgresTransaction):
+    """Remembers in whose name it was last told to act."""
+
+    told: actor.Actor | None = None
+
+
 DB = Engine(config={"dsn": DATABASE_URL, "server_settings": SESSION})
 
 APP_REGISTRY = AppRegistry(
@@ -39,7 +45,9 @@ APP_REGISTRY = AppRegistry(
         "piccolo_api.mfa.authenticator.piccolo_app",
         "domains.events.piccolo_app",
         "domains.catalog.piccolo_app",
+        "domains.orders.piccolo_app",
         "domains.imports.piccolo_app",
+        "queues.piccolo_app",
     ]
 )
 
@@ -82,32 +90,39 @@ async def _keep_session(_connection: object) -> None:
 
 @contextlib.asynccontextmanager
 async def transaction() -> AsyncIterator[Connection]:
-    """Open a transaction, or join the one that is open; the outermost tells PostgreSQL who acts.
+    """Open a transaction, or join the one that is open, and tell PostgreSQL who acts, unless it knows.
 
     Piccolo's own leaves its task unusable when the connection dies inside it: rolling back raises, and the dead
     transaction stays current. Here the connection goes back and the variable is reset whatever was raised.
     """
-    if (joined := _current()) is not None:
-        yield joined
+    if (outer := DB.current_transaction.get()) is not None:
+        if isinstance(outer, Transaction):
+            await _tell_who_acts(outer)
+        yield outer.connection
         return
     async with _borrowed() as connection:
-        opened = PostgresTransaction(engine=DB)
+        opened = Transaction(engine=DB)
         opened.connection = connection
         token = None
         try:
             async with connection.transaction():
                 token = DB.current_transaction.set(opened)
-                await tell_who_acts(connection)
+                await _tell_who_acts(opened)
                 yield connection
         finally:
             if token is not None:
                 DB.current_transaction.reset(token)
 
 
-async def tell_who_acts(connection: Connection) -> None:
+async def _tell_who_acts(opened: Transaction) -> None:
+    """What is done from here on is theirs: a verb inside another may name a cause of its own (`acting`)."""
     who = actor.current()
+    if who == opened.told:
+        return
     user_id = "" if who.user_id is None else str(who.user_id)
-    await connection.fetchrow(TELL_WHO_ACTS, user_id, who.name, who.source, who.reference, "on" if who.bulk else "")
+    given = (user_id, who.name, who.source, who.reference, "on" if who.bulk else "")
+    await opened.connection.fetchrow(TELL_WHO_ACTS, *given)
+    opened.told = who
 
 
 @contextlib.asynccontextmanager

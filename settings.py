@@ -75,6 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     email_from: str = "Stockroom <stockroom@localhost>"
     webhook_allow_http: bool = False
     webhook_allow_private: bool = False
+    low_stock_threshold: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 5
+    report_recipients: list[str] = msgspec.field(default_factory=list)
     default_currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
     max_upload_mb: int = 512
     upload_retention_days: int = 30

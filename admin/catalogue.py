@@ -9,7 +9,8 @@ from piccolo_api.crud.endpoints import OrderBy
 from admin import views
 from admin.views import columns_of
 
-CATALOGUE, STOCK, IMPORTS, ACCOUNTS, MAIL, LOG = "Catalogue", "Stock", "Imports", "Accounts", "Mail", "Log"
+CATALOGUE, STOCK, SALES, PURCHASES = "Catalogue", "Stock", "Sales", "Purchases"
+IMPORTS, SCHEDULES, ACCOUNTS, MAIL, LOG = "Imports", "Schedules", "Accounts", "Mail", "Log"
 
 
 def show(table: type[Table], group: str, *, columns: str, filters: str, order: str = "-id", link: str = "id") -> Any:
@@ -55,6 +56,65 @@ TABLES = [
         STOCK,
         columns="id occurred_at sku location delta on_hand_after reason reference actor_id",
         filters="occurred_at sku product_id location delta reason reference actor_id",
+    ),
+    show(
+        views.LowStockNotification,
+        STOCK,
+        columns="id created_at sku message stock threshold read_at resolved_at",
+        filters="sku product stock created_at read_at resolved_at",
+    ),
+    show(
+        views.SalesOrder,
+        SALES,
+        columns="number status customer customer_name email total currency source placed_at",
+        filters="number status customer customer_name email total source placed_at",
+        link="number",
+    ),
+    show(
+        views.SalesOrderLine,
+        SALES,
+        columns="id sales_order sku name unit_price quantity",
+        filters="sales_order product sku name",
+    ),
+    show(
+        views.Delivery,
+        SALES,
+        columns="id sales_order tracking_number carrier status assigned_to shipped_at delivered_at",
+        filters="sales_order tracking_number carrier status assigned_to shipped_at delivered_at",
+    ),
+    show(
+        views.PurchaseOrder,
+        PURCHASES,
+        columns="number status supplier_name purchase_on total currency created_by",
+        filters="number status supplier_name purchase_on total created_by",
+        link="number",
+    ),
+    show(
+        views.PurchaseOrderLine,
+        PURCHASES,
+        columns="id purchase_order sku name unit_cost quantity received_quantity cancelled_quantity",
+        filters="purchase_order product sku name",
+    ),
+    show(
+        views.Receipt,
+        PURCHASES,
+        columns="id purchase_order location received_by received_at reversed_at note",
+        filters="purchase_order location received_by received_at reversed_at",
+    ),
+    show(views.ReceiptLine, PURCHASES, columns="id receipt order_line quantity", filters="receipt order_line"),
+    show(
+        views.Schedule,
+        SCHEDULES,
+        columns="name job cron timezone enabled next_run_at last_run_at last_status",
+        filters="name job enabled last_status",
+        order="name",
+        link="name",
+    ),
+    show(
+        views.ScheduleRun,
+        SCHEDULES,
+        columns="id schedule due_at trigger state started_at finished_at detail",
+        filters="schedule state trigger due_at",
     ),
     show(
         views.ImportJob,

@@ -14,6 +14,8 @@ from domains.catalog import tables as catalog
 from domains.events import tables as events
 from domains.imports import tables as imports
 from domains.mail import tables as mail
+from domains.orders import tables as orders
+from queues import tables as queues
 
 _views: dict[str, type[Table]] = {}
 
@@ -58,6 +60,18 @@ BulkJob = view(catalog.BulkJob, "Changes of many products that went on in the ba
 Location = view(catalog.Location, "Places where stock lies. Exactly one is the default.", called="code")
 StockLevel = view(catalog.StockLevel, "How much of a product lies where.")
 StockMovement = view(catalog.StockMovement, "The ledger: every change of a stock level. It is only ever added to.")
+LowStockNotification = view(
+    catalog.LowStockNotification, "Products whose stock has fallen below their threshold, until it is back."
+)
+SalesOrder = view(orders.SalesOrder, "What was sold. Orders do not change; they are cancelled.", called="number")
+SalesOrderLine = view(orders.SalesOrderLine, "What was sold of each product, at the price of that time.")
+Delivery = view(orders.Delivery, "What is on its way to whom, and who brings it.")
+PurchaseOrder = view(orders.PurchaseOrder, "What was ordered from suppliers.", called="number")
+PurchaseOrderLine = view(orders.PurchaseOrderLine, "What was ordered of each product, and how much of it has come.")
+Receipt = view(orders.Receipt, "What came of a purchase order at one time.")
+ReceiptLine = view(orders.ReceiptLine, "How much of each ordered line came with a receipt.")
+Schedule = view(queues.Schedule, "Jobs that run by the clock.", called="name")
+ScheduleRun = view(queues.ScheduleRun, "How each run of a schedule went.", hidden={"lease_until"})
 ImportJob = view(
     imports.ImportJob,
     "Every import, how far it is and how it ended.",

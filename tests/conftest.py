@@ -29,7 +29,7 @@ from lib.embedded import Urls, embedded
 from piccolo_conf import execute, fetch, fetch_value, migrate
 
 # Rows that migrations make and every test expects.
-KEPT_TABLES = {"migration", "location"}
+KEPT_TABLES = {"migration", "location", "schedule"}
 
 
 @pytest.fixture(scope="session")

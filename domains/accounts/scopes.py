@@ -12,11 +12,14 @@ class Scope(StrEnum):
     PRODUCTS_INTERNAL = "products:internal"  # Inactive products, cost prices and supplier numbers.
     PRODUCTS_WRITE = "products:write"
     PRODUCTS_DELETE = "products:delete"
+    INVENTORY_READ = "inventory:read"
     INVENTORY_WRITE = "inventory:write"
+    PURCHASES_READ = "purchases:read"
     PURCHASES_WRITE = "purchases:write"
-    ORDERS_OWN = "orders:own"
+    ORDERS_OWN = "orders:own"  # One's own orders, and deliveries that one is to make.
     ORDERS_READ = "orders:read"
-    ORDERS_CANCEL = "orders:cancel"
+    ORDERS_WRITE = "orders:write"  # Orders for others, and deliveries.
+    ORDERS_CANCEL = "orders:cancel"  # Sales, purchases, and what was received of them.
     IMPORTS_WRITE = "imports:write"  # Import jobs are read with it too.
     DASHBOARD_READ = "dashboard:read"
     CUSTOMERS_READ = "customers:read"
@@ -34,9 +37,12 @@ ROLE_SCOPES = {
     | {
         Scope.PRODUCTS_INTERNAL,
         Scope.PRODUCTS_WRITE,
+        Scope.INVENTORY_READ,
         Scope.INVENTORY_WRITE,
+        Scope.PURCHASES_READ,
         Scope.PURCHASES_WRITE,
         Scope.ORDERS_READ,
+        Scope.ORDERS_WRITE,
         Scope.IMPORTS_WRITE,
         Scope.DASHBOARD_READ,
         Scope.CUSTOMERS_READ,

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     COUNT = "count"
     IMPORT = "import"
     SHOPIFY = "shopify"
+    TRANSFER = "transfer"
+    REVERSAL = "reversal"
 
 
 class Policy(StrEnum):
@@ -125,6 +127,26 @@ class StockMovement(Table):
     note = Text(default="")
     actor_id = Integer(null=True, default=None)
     occurred_at = Timestamptz(default=TimestamptzNow())
+
+
+class LowStockNotification(Table):
+    """Stock has fallen below its threshold. At most one without `resolved_at` per product.
+
+    One that is dismissed while stock is still low is shown no more, and keeps another from being raised until it
+    resolves.
+    """
+
+    id: Serial
+    product = ForeignKey(Product, null=False, on_delete=OnDelete.cascade)
+    sku = Varchar(length=100)
+    message = Text()
+    stock = Integer()
+    threshold = Integer()
+    created_at = Timestamptz(default=TimestamptzNow())
+    mailed_at = Timestamptz(null=True, default=None)
+    read_at = Timestamptz(null=True, default=None)
+    dismissed_at = Timestamptz(null=True, default=None)
+    resolved_at = Timestamptz(null=True, default=None)
 
 
 class BulkKind(StrEnum):

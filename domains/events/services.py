@@ -1,5 +1,6 @@
 """The event log: facts beside the changes of products, which a trigger records by itself."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,13 @@ from piccolo_conf import execute, fetch, fetch_value, transaction
 RECORD = """
     INSERT INTO event (topic, subject, product_id, actor_id, actor, source, reference, bulk, data)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+
+RECORD_ALL = """
+    INSERT INTO event (topic, subject, product_id, actor_id, actor, source, reference, bulk, data)
+    SELECT $1, f.subject, f.product_id, $2, $3, $4, $5, $6, f.data
+    FROM unnest($7::text[], $8::int[], $9::jsonb[]) WITH ORDINALITY AS f (subject, product_id, data, place)
+    ORDER BY f.place
 """
 
 # The row after every single change would repeat what the changes say. Relies on event_product (product_id, id).
@@ -41,6 +49,17 @@ async def record(topic: str, *, subject: str, data: object, product_id: int | No
             False,
             msgspec.json.encode(data).decode(),
         )
+
+
+async def record_all(topic: str, facts: Sequence[tuple[str, int | None, object]]) -> None:
+    """The same for many: subject, product id and data of each, in one statement."""
+    who = actor.current()
+    subjects = [subject for subject, _product_id, _data in facts]
+    product_ids = [product_id for _subject, product_id, _data in facts]
+    data = [msgspec.json.encode(data).decode() for _subject, _product_id, data in facts]
+    told = (topic, who.user_id, who.name, who.source, who.reference, who.bulk)
+    async with transaction():
+        await execute(RECORD_ALL, *told, subjects, product_ids, data)
 
 
 async def history(product_id: int, *, before: int | None, offset: int, limit: int) -> list[EventOut]:

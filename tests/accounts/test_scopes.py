@@ -9,9 +9,12 @@ CUSTOMER = {"account:own", "products:read", "orders:own"}
 STAFF = CUSTOMER | {
     "products:internal",
     "products:write",
+    "inventory:read",
     "inventory:write",
+    "purchases:read",
     "purchases:write",
     "orders:read",
+    "orders:write",
     "imports:write",
     "dashboard:read",
     "webhooks:read",

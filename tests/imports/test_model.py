@@ -31,7 +31,7 @@ async def test_an_import_is_its_rows_applied_in_turn(
     staff: httpx.AsyncClient, rows: list[tuple[str, str, str, str]], chunk: int, broken_at: int
 ) -> None:
     await execute(
-        "TRUNCATE product, stock_level, stock_movement, event, import_job, import_row_error, import_preview_row"
+        "TRUNCATE product, stock_level, stock_movement, event, import_job, import_row_error, import_preview_row CASCADE"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(work, "CHUNK_ROWS", chunk)
