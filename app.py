@@ -26,6 +26,12 @@ from domains.accounts.user_controllers import CustomerController, UserController
 from domains.catalog.bulk_controllers import BulkController
 from domains.catalog.controllers import FilterOptionsController, ProductController
 from domains.imports.controllers import JobController, UploadController
+from domains.inventory.controllers import StockController
+from domains.inventory.location_controllers import LocationController
+from domains.inventory.notification_controllers import NotificationController
+from domains.orders.delivery_controllers import DeliveryController
+from domains.orders.purchase_controllers import PurchaseController
+from domains.orders.sales_controllers import SalesOrderController
 from domains.web import problems
 from domains.web.controllers import AssetController, HomeController, SignInPages
 from domains.web.key_controllers import KeyPages
@@ -38,6 +44,7 @@ from lib.redis_client import line
 from piccolo_conf import pool
 from queues.controllers import HealthController
 from queues.job import disconnect
+from queues.schedule_controllers import ScheduleController
 from settings import Settings, settings
 
 CONTROLLERS: list[ControllerRouterHandler] = [
@@ -53,8 +60,15 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     ProductController,
     BulkController,
     FilterOptionsController,
+    PurchaseController,
     UploadController,
     JobController,
+    SalesOrderController,
+    DeliveryController,
+    LocationController,
+    StockController,
+    NotificationController,
+    ScheduleController,
     HealthController,
     AssetController,
     HomeController,

@@ -1,4 +1,4 @@
-"""Commands of `litestar`: up, worker, migrate, create-admin, users, seed, import, export, doctor."""
+"""Commands of `litestar`: up, worker, migrate, create-admin, users, seed, import, export, doctor, schedules."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,6 @@ from admin import authenticator
 from domains.accounts import listing as accounts_listing
 from domains.accounts import management, users
 from domains.accounts.account_schemas import UserPatch
-from domains.accounts.listing import Query
 from domains.accounts.schemas import Profile
 from domains.accounts.tables import Role
 from domains.catalog import export
@@ -27,30 +26,34 @@ from domains.imports.jobs import run_import
 from domains.imports.schemas import JobOut, NewImport
 from domains.imports.tables import Origin, Status
 from domains.imports.watching import watch
+from domains.inventory.locations import find_location
 from lib import files, log
 from lib.actor import Source, acting
 from lib.embedded import embedded
 from lib.errors import AppError
-from lib.http import Count, Paging
 from lib.servers.errors import EmbeddedFailed, EmbeddedUnavailable
 from lib.terminal import Bar, say
 from piccolo_conf import migrate, pool
 from queues import doctor as examination
+from queues import schedules
 from queues.job import disconnect
+from queues.runs import run_here
+from queues.tables import RunState
 from queues.up import load_sample, run_everything
 from queues.worker import work_forever
 from settings import settings
 
 P = ParamSpec("P")
 MOST_ERRORS_TOLD = 20
-EVERYBODY = Paging(limit=1_000_000, count=Count.NONE)
+# Each law of stock reads the whole ledger.
+LONGEST_PROOF_SECONDS = 3600
 
 
 class Commands(CLIPlugin):
     """Adds our commands to `litestar`."""
 
     def on_cli_init(self, cli: click.Group) -> None:
-        for command in (up, worker, migrate_, create_admin, users_, seed, import_, export_, doctor):
+        for command in (up, worker, migrate_, create_admin, users_, seed, import_, export_, doctor, schedules_):
             cli.add_command(command)
 
 
@@ -141,7 +144,7 @@ async def users_(
             if without_authenticator:
                 await authenticator.stop(found[0].id)
         else:
-            found, _total, _more = await accounts_listing.list_users(Query(EVERYBODY))
+            found = await accounts_listing.all_users()
     if as_json:
         click.echo(msgspec.json.encode(found))
     for one in found if not as_json else []:
@@ -177,7 +180,7 @@ async def _ensure_demo_user(role: Role, password: str) -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--policy", type=click.Choice([str(policy) for policy in Policy]), default=str(Policy.UPSERT))
-@click.option("--location", default="", help="Code of the location that the quantities are for.")
+@click.option("--location", default="", help="Code or id of the location that the quantities are for.")
 @click.option("--mapping", default="{}", help='JSON, header to column: {"Article": "sku"}.')
 @click.option("--dry-run", is_flag=True, help="Change nothing, only tell what would happen.")
 @click.option("--json", "as_json", is_flag=True, help="Print the finished job as JSON.")
@@ -199,7 +202,7 @@ async def _import_file(file: Path, policy: Policy, location: str, mapping: str, 
         file=await files.save_file(file, settings.max_upload_mb << 20),
         filename=file.name,
         policy=policy,
-        location_id=await services.find_location(location) if location else None,
+        location_id=await find_location(location) if location else None,
         dry_run=dry_run,
         mapping=services.read_mapping(mapping),
     )
@@ -251,7 +254,7 @@ async def export_(file: TextIO) -> None:
 @runs()
 async def doctor(*, as_json: bool) -> None:
     """Examine servers, tables and the laws of stock; exits with 1 when something is wrong."""
-    async with pool(2):
+    async with pool(2, longest_seconds=LONGEST_PROOF_SECONDS):
         findings = await examination.examine()
     await disconnect()
     if as_json:
@@ -259,3 +262,26 @@ async def doctor(*, as_json: bool) -> None:
     for finding in findings if not as_json else []:
         say(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.name}: {finding.detail}")
     sys.exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@click.command("schedules")
+@click.argument("name", default="")
+@click.option("--run", "is_run", is_flag=True, help="Run NAME here and now, and tell how it went.")
+@click.option("--enable/--disable", "enabled", default=None, help="Switch NAME on or off.")
+@click.option("--json", "as_json", is_flag=True)
+@runs()
+async def schedules_(name: str, *, is_run: bool, enabled: bool | None, as_json: bool) -> None:
+    """List the schedules, or change or run NAME; exits with 1 when its run failed."""
+    if not name and (is_run or enabled is not None):
+        raise click.UsageError("Which schedule? NAME is missing.")
+    async with pool(4):
+        found = [await schedules.switch(name, enabled=enabled)] if name else await schedules.all_schedules()
+        run = await run_here(found[0].id) if is_run else None
+    await disconnect()
+    if as_json:
+        click.echo(msgspec.json.encode(found if run is None else run))
+    elif run is not None:
+        say(f"{run.state}  {run.detail}")
+    for one in found if not as_json and run is None else []:
+        say(f"{'on ' if one.enabled else 'off'}  {one.cron:<14}  {one.name}  {one.last_status or 'never ran'}")
+    sys.exit(1 if run is not None and run.state is RunState.FAILED else 0)

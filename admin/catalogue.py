@@ -174,8 +174,23 @@ TABLES = [
 ]
 
 SIDEBAR = {
+    "Stock": "./pages/stock/",
+    "Adjust stock": "./pages/stock/adjust/",
+    "Transfer stock": "./pages/stock/transfer/",
+    "Schedules": "./pages/schedules/",
     "Find and change products": "./pages/products/",
     "Rows by date": "./pages/dates/products/",
     "Queues": "./pages/queues/",
     "Two-step sign-in": "./pages/authenticator/",
+}
+
+# Rows of these lead to a page of ours instead of Piccolo's form.
+ROW_PAGES = {"sales_order": "./pages/orders/{}/", "purchase_order": "./pages/purchases/{}/"}
+
+# What stands above the form of a row: text and address, with the row's id for {}.
+LINKS = {
+    "product": [("Adjust its stock", "./pages/stock/adjust/?product={}"), ("History", "./pages/history/{}/")],
+    "sales_order": [("The order's page", ROW_PAGES["sales_order"])],
+    "schedule": [("Its runs, and to run it now", "./pages/schedules/{}/")],
+    "purchase_order": [("The purchase's page", ROW_PAGES["purchase_order"])],
 }

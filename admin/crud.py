@@ -35,6 +35,8 @@ class Crud(PiccoloCRUD):
     """Of one table, read-only unless a subclass says otherwise."""
 
     is_editable: ClassVar[bool] = False
+    # Neither made nor changed here.
+    is_only_deleted: ClassVar[bool] = False
     # Columns that only the database and our services write.
     locked: ClassVar[frozenset[str]] = frozenset()
 

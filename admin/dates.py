@@ -25,6 +25,8 @@ CALENDARS = {
     "changed-products": Calendar("Products by day of last change", "product", "updated_at"),
     "events": Calendar("Events by day", "event", "occurred_at"),
     "movements": Calendar("Stock movements by day", "stock_movement", "occurred_at"),
+    "orders": Calendar("Orders by day", "sales_order", "placed_at"),
+    "purchases": Calendar("Purchases by day of entry", "purchase_order", "created_at"),
     "imports": Calendar("Imports by day", "import_job", "created_at"),
     "mail": Calendar("Mail by day", "mail", "created_at"),
     "users": Calendar("Users by day of sign-up", "users", "created_at"),
@@ -33,7 +35,7 @@ UNITS = ("year", "month", "day")
 FORMATS = {"year": "%Y", "month": "%B %Y", "day": "%-d %B %Y"}
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
-# Of products it relies on product_created_order and product_updated_order.
+# Relies on product_created_order, product_updated_order, stock_movement_time and sales_order_placed.
 COUNT = """
     SELECT date_trunc('{unit}', {column} AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS since, count(*) AS number
     FROM {table} WHERE {column} >= $1 AND {column} < $2 GROUP BY 1 ORDER BY 1 DESC

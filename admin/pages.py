@@ -10,10 +10,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from admin.sessions import Person
 from domains.accounts.schemas import Device
-from lib.errors import AppError
+from lib.errors import AppError, NotFound
 
 Form: TypeAlias = dict[str, str]
 
+LARGEST_ID = 2**31 - 1
 HERE = Path(__file__).parent
 TEMPLATES = Environment(
     loader=FileSystemLoader(HERE / "templates"),
@@ -58,6 +59,13 @@ async def read_form(request: Request) -> Form:
     """Text fields; of a name that comes more than once the last."""
     form = request.scope.get("form") or await request.form()
     return {name: _storable(value) for name, value in form.items() if isinstance(value, str)}
+
+
+def read_number(text: str, largest: int = LARGEST_ID) -> int:
+    """Of an address; raises NotFound for what is none, or too large for its column."""
+    if not text.isdecimal() or len(text) > len(str(largest)) or int(text) > largest:
+        raise NotFound
+    return int(text)
 
 
 def _storable(text: str) -> str:

@@ -22,13 +22,26 @@ from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from admin import actions, authenticator_page, dates, history, status
-from admin.catalogue import SIDEBAR, TABLES
+from admin import (
+    actions,
+    adjusting,
+    authenticator_page,
+    dates,
+    history,
+    moves,
+    orders,
+    overview,
+    purchases,
+    schedules,
+    status,
+    transferring,
+)
+from admin.catalogue import LINKS, ROW_PAGES, SIDEBAR, TABLES
 from admin.door import Door, Only
 from admin.editors import EDITORS, make_crud
 from admin.hooks import OneTransaction, SignedIn, tell_what_is_wrong
 from admin.pages import HERE, redirect
-from admin.sign_in import sign_in, sign_out
+from admin.sign_in import path_from, sign_in, sign_out
 from domains.accounts.auth import IGNORES_COOKIE, IGNORES_TOKEN
 from domains.accounts.tables import AdminSession, User
 from lib.errors import NotFound
@@ -46,6 +59,14 @@ PAGES = [
     Route("/products/{action}/", actions.act, methods=["GET", "POST"]),
     Route("/changes/{change_id:uuid}/", actions.show_change),
     Route("/history/{product_id}/", history.show),
+    Route("/stock/", overview.show, methods=["GET", "POST"]),
+    Route("/stock/adjust/", adjusting.show, methods=["GET", "POST"]),
+    Route("/stock/transfer/", transferring.show, methods=["GET", "POST"]),
+    Route("/moves/{reference}/", moves.show),
+    Route("/orders/{order_id}/", orders.show, methods=["GET", "POST"]),
+    Route("/purchases/{purchase_id}/", purchases.show, methods=["GET", "POST"]),
+    Route("/schedules/", schedules.list_all),
+    Route("/schedules/{schedule_id}/", schedules.show, methods=["GET", "POST"]),
     Route("/dates/{calendar}/", dates.show),
     Route("/queues/", status.show),
     Route("/authenticator/", authenticator_page.show, methods=["GET", "POST"]),
@@ -118,11 +139,14 @@ def _tables(piccolo: AdminRouter) -> ASGIApp:
 
 
 class Home:
-    """Piccolo's page, told which tables and columns are read-only, with a script that shows it."""
+    """Piccolo's page, told what is read-only and of which rows there are pages, with a script that shows it."""
 
     def __init__(self, template: str) -> None:
         facts = {
-            "editable": [table._meta.tablename for table in EDITORS],
+            "editable": [table._meta.tablename for table, editor in EDITORS.items() if not editor.is_only_deleted],
+            "deletable": [table._meta.tablename for table, editor in EDITORS.items() if editor.is_only_deleted],
+            "links": LINKS,
+            "pages": ROW_PAGES,
             "locked": {table._meta.tablename: sorted(editor.locked) for table, editor in EDITORS.items()},
         }
         told = html.escape(msgspec.json.encode(facts).decode())
@@ -150,7 +174,8 @@ async def not_signed_in(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def to_sign_in(scope: Scope, receive: Receive, send: Send) -> None:
-    await redirect(Request(scope), "sign-in/")(scope, receive, send)
+    request = Request(scope)
+    await redirect(request, path_from(request))(scope, receive, send)
 
 
 async def to_authenticator(scope: Scope, receive: Receive, send: Send) -> None:

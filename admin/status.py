@@ -33,6 +33,9 @@ ROWS = """
     UNION ALL
     SELECT 'Mail', state, count(*), min(created_at)
     FROM mail WHERE state = 'pending' OR created_at > $1 GROUP BY state
+    UNION ALL
+    SELECT 'Scheduled jobs', state, count(*), min(due_at)
+    FROM schedule_run WHERE state IN ('pending', 'running') OR due_at > $1 GROUP BY state
     ORDER BY 1, 2
 """
 WAITING = {"pending", "importing", "running"}

@@ -23,9 +23,13 @@ def postgres_apart(place: Place) -> Iterator[None]:
 
 
 def pin_postgres(place: Place, cores: list[int]) -> None:
-    postmaster = int((place.directory / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
-    for pid in (postmaster, *_children(postmaster)):
+    for pid in _postgres(place):
         pin(pid, cores)
+
+
+def _postgres(place: Place) -> list[int]:
+    postmaster = int((place.directory / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+    return [postmaster, *_children(postmaster)]
 
 
 def pin(pid: int, cores: list[int]) -> None:
@@ -43,8 +47,27 @@ def _children(pid: int) -> list[int]:
 
 def cpu_seconds(pid: int) -> float:
     """What a process has used so far, in user and system mode together."""
+    return _seconds(pid, 11)
+
+
+def ended_seconds(pid: int) -> float:
+    """The same of its children that have ended."""
+    return _seconds(pid, 13)
+
+
+def _seconds(pid: int, field: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[field]) + int(fields[field + 1])) / os.sysconf("SC_CLK_TCK")
+
+
+def postgres_seconds(place: Place) -> float:
+    """The same of PostgreSQL, with all backends that it has and ever had."""
+    postmaster, *backends = _postgres(place)
+    used = cpu_seconds(postmaster) + ended_seconds(postmaster)
+    for pid in backends:
+        with contextlib.suppress(OSError):
+            used += cpu_seconds(pid)
+    return used
 
 
 def peak_mb(pid: int) -> float:

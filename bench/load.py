@@ -38,9 +38,11 @@ def get(path: str, token: str = "") -> str:
     return _head("GET", path, token) + "\r\n"
 
 
-def post(path: str, body: object, token: str) -> str:
+def post(path: str, body: object, token: str, *, key: str = "") -> str:
+    """`key` is an Idempotency-Key."""
     content = msgspec.json.encode(body).decode()
     head = _head("POST", path, token) + f"Content-Type: application/json\r\nContent-Length: {len(content.encode())}\r\n"
+    head += f"Idempotency-Key: {key}\r\n" if key else ""
     return f"{head}\r\n{content}"
 
 

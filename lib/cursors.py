@@ -14,23 +14,24 @@ from settings import settings
 
 SEAL_BYTES = 8
 LONGEST = 4000
+NOT_OF_THIS_LIST = "is not a cursor of this list"
 KEY = hashlib.sha256(b"cursor:" + settings.secret_key.encode()).digest()
 
 
-def encode(ordering: str, values: Sequence[object]) -> str:
-    """`values` are those of the last row's ordering columns; they travel as JSON."""
+def encode(ordering: str, values: Sequence[object], mark: bytes = b"") -> str:
+    """`values` are those of the last row's ordering columns; they travel as JSON. `mark`: the list's, ≤ 16 bytes."""
     body = msgspec.json.encode([ordering, *values])
-    return base64.urlsafe_b64encode(_seal(body) + body).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_seal(body, mark) + body).decode().rstrip("=")
 
 
-def decode(text: str, ordering: str) -> list[Any]:
-    """The values; raises BadInput for a forged cursor and for one of another ordering."""
+def decode(text: str, ordering: str, mark: bytes = b"") -> list[Any]:
+    """The values; raises BadInput for a forged cursor and for one of another list or ordering."""
     try:
         raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise _bad() from None
     seal, body = raw[:SEAL_BYTES], raw[SEAL_BYTES:]
-    if not hmac.compare_digest(seal, _seal(body)):
+    if not hmac.compare_digest(seal, _seal(body, mark)):
         raise _bad()
     values: list[Any]
     made_for, *values = msgspec.json.decode(body)
@@ -39,9 +40,9 @@ def decode(text: str, ordering: str) -> list[Any]:
     return values
 
 
-def _seal(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=SEAL_BYTES, key=KEY).digest()
+def _seal(body: bytes, mark: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=SEAL_BYTES, key=KEY, person=mark).digest()
 
 
 def _bad() -> BadInput:
-    return field_error("after", "is not a cursor of this list")
+    return field_error("after", NOT_OF_THIS_LIST)

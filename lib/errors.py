@@ -1,6 +1,7 @@
 """What a client can do wrong: each error carries its HTTP status, a stable code and a sentence."""
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -117,3 +118,9 @@ class Unavailable(AppError):
 def field_error(field: str, message: str) -> BadInput:
     """Bad input in one field."""
     return BadInput(f"{field}: {message}", errors=[FieldError(field, message)])
+
+
+def refuse_fields(found: Iterable[FieldError]) -> None:
+    """Raises BadInput when anything was found."""
+    if errors := list(found):
+        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)

@@ -32,7 +32,7 @@ FLAG_SCHEMA = {"type": "boolean"}
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """A clause with `{0}` for its parameter, `{1}` for a second; values travel apart."""
+    """A clause with `{0}` for its parameter, `{1}` for a second; values travel apart. Other braces stand doubled."""
 
     clause: str
     values: tuple[Any, ...] = ()
@@ -133,15 +133,31 @@ def same_text(column: str, description: str = "Whatever its case.") -> Filter:
     return Filter(lambda values: [Condition(f"lower({column}) = lower({{0}})", (values[0],))], TEXT, description)
 
 
+def among(column: str, read: Callable[[str], Any], description: str = "Comma-separated.") -> Filter:
+    """For a name that ends in `__in`: any of several values."""
+    return Filter(
+        lambda values: [Condition(f"{column} = ANY({{0}})", ([read(value) for value in values],))], TEXT, description
+    )
+
+
+def among_texts(column: str, description: str = "Comma-separated, whatever their case.") -> Filter:
+    """Relies, like `same_text`, on an index of `lower(column)`."""
+    lowered = "ANY(ARRAY(SELECT lower(v) FROM unnest({0}::text[]) AS v))"
+    return Filter(lambda values: [Condition(f"lower({column}) = {lowered}", (list(values),))], TEXT, description)
+
+
 def choice(column: str, choices: type[StrEnum]) -> Filter:
     """One of an enumeration."""
+    return equal(column, read_choice(choices), {"type": "string", "enum": list(choices)})
 
+
+def read_choice(choices: type[StrEnum]) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in set(choices):
             raise ValueError(f"must be one of {', '.join(choices)}")
         return text
 
-    return equal(column, read, {"type": "string", "enum": list(choices)})
+    return read
 
 
 def ranged(column: str, name: str, read: Callable[[str], Any], schema: dict[str, Any]) -> dict[str, Filter]:
@@ -157,6 +173,13 @@ def flag(when_true: str, when_false: str, description: str = "") -> Filter:
     """Two clauses of our own, without parameters."""
     return Filter(
         lambda values: [Condition(when_true if read_flag(values[0]) else when_false)], FLAG_SCHEMA, description
+    )
+
+
+def contains(column: str, description: str = "A part of it, whatever its case.") -> Filter:
+    """Reads every row: for tables of thousands."""
+    return Filter(
+        lambda values: [Condition(f"strpos(lower({column}), lower({{0}})) > 0", (values[0],))], TEXT, description
     )
 
 

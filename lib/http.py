@@ -9,8 +9,8 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-from litestar import Request
-from litestar.params import HeaderParameter, QueryParameter
+from litestar import Request, Response
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from lib import cursors
 from lib.errors import BadInput, FieldError, field_error
@@ -20,6 +20,7 @@ T = TypeVar("T")
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
 LARGEST_OFFSET = 2_147_483_647
+LARGEST_ID = 2_147_483_647
 LARGEST_PAGE = LARGEST_OFFSET // LARGEST_SIZE
 # Beyond this an answer points to the cursor, whose cost does not grow with the depth.
 FAR_OFFSET = 5_000
@@ -89,6 +90,8 @@ class Here(msgspec.Struct, frozen=True):
 
 NO_COUNT = Total(None, is_exact=False)
 
+# In a path. Whatever lies outside is a 404, like an id that nothing has.
+RowId: TypeAlias = Annotated[int, PathParameter(ge=1, le=LARGEST_ID)]
 PageNumber: TypeAlias = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_PAGE, description="Page number, from 1.")]
 PageSize: TypeAlias = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_SIZE, description="Rows on a page (50).")]
 Limit: TypeAlias = Annotated[
@@ -111,7 +114,12 @@ IfMatch: TypeAlias = Annotated[
 ]
 IdempotencyKey: TypeAlias = Annotated[
     str | None,
-    HeaderParameter(name="Idempotency-Key", description="The first answer under a key is replayed for 24 hours."),
+    # Told here, and checked where it is used.
+    HeaderParameter(
+        name="Idempotency-Key",
+        description="The first answer under a key is replayed for 24 hours.",
+        schema_extra={"minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    ),
 ]
 
 
@@ -193,6 +201,14 @@ def make_page(results: Sequence[T], paging: Paging, total: Total, place: Here, c
         total_pages=None if total.count is None else -(-total.count // paging.limit),
         results=results,
     )
+
+
+def respond(
+    request: Request[Any, Any, Any], results: Sequence[T], paging: Paging, total: Total, cursor: str | None
+) -> Response[Page[T]]:
+    """The page, and far from the beginning the header that points to the cursor."""
+    place = here(request)
+    return Response(make_page(results, paging, total, place, cursor), headers=link_header(paging, place, cursor))
 
 
 def link_header(paging: Paging, place: Here, cursor: str | None) -> dict[str, str]:

@@ -1,54 +1,33 @@
 """Lists: the words of a query string become one statement that walks an index, a count that never takes long, and a
 cursor that goes on from any depth."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
+import asyncpg
 import msgspec
-from litestar.openapi.spec import Operation, Parameter, Schema
+from litestar.openapi.spec import Operation
 
 from lib import cursors
 from lib.errors import field_error
 from lib.filters import Condition, Filter, read_filters
-from lib.http import (
-    LARGEST_OFFSET,
-    LARGEST_PAGE,
-    LARGEST_SIZE,
-    NO_COUNT,
-    PAGING_NAMES,
-    Count,
-    Paging,
-    Style,
-    Total,
-    read_paging,
-    read_query,
-)
+from lib.http import FAR_OFFSET, NO_COUNT, PAGING_NAMES, Count, Paging, Style, Total, read_paging, read_query
+from lib.list_parameters import PAGING, describe_filters, describe_order, operation_with
+from lib.totals import Fetch, count_cheaply, count_exactly
 
-COUNTED_EXACTLY = 25_000
 ORDER_NAMES = ("ordering", "sort_by", "order")
-SIZE = {"type": "integer", "minimum": 1, "maximum": LARGEST_SIZE}
-PAGING: dict[str, tuple[dict[str, Any], str]] = {
-    "page": ({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}, "Page number, from 1."),
-    "page_size": (SIZE, "Rows on a page (50)."),
-    "limit": (SIZE, "Another name of page_size."),
-    "offset": ({"type": "integer", "minimum": 0, "maximum": LARGEST_OFFSET}, "Rows to skip; counts before page."),
-    "after": (
-        {"type": "string", "maxLength": cursors.LONGEST},
-        "A cursor, from `next` or a Link header: as cheap at any depth. Empty: begin, and walk by cursor.",
-    ),
-    "count": (
-        {"type": "string", "enum": list(Count)},
-        "auto: exact up to 25,000, else the planner's estimate; exact: whatever it costs; none: not at all.",
-    ),
-}
-
-# piccolo_conf.fetch, which this floor does not know.
-Fetch: TypeAlias = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]
+DIRECTIONS = {"", "asc", "desc", "ASC", "DESC"}
+OPERATORS = {"<": "<=", ">": ">=", "~<~": "~<=~", "~>~": "~>=~"}
+MARK_BYTES = 16
 
 
 class Sort(msgspec.Struct, frozen=True):
-    """What lists can be sorted by: the key of its index, and how a cursor's value becomes one ("{0}::int", int)."""
+    """What lists can be sorted by: the key of its index, and how a cursor's value becomes one ("{0}::int", int).
+
+    The key must never be null, because no row is before or behind a null: see `nullable`.
+    """
 
     key: str
     parameter: str
@@ -57,6 +36,12 @@ class Sort(msgspec.Struct, frozen=True):
     less: str = "<"
     greater: str = ">"
     is_unique: bool = False
+
+
+def nullable(sort: Sort, lowest: str) -> Sort:
+    """For a column that may be null: those rows come first, as if they held `lowest` ("'-infinity'::timestamptz")."""
+    key, parameter = f"coalesce({sort.key}, {lowest})", f"coalesce({sort.parameter}, {lowest})"
+    return msgspec.structs.replace(sort, key=key, parameter=parameter, type=sort.type | None)
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -70,24 +55,33 @@ class Order(msgspec.Struct, frozen=True):
         return self.sort.less if self.descending else self.sort.greater
 
     @property
+    def at_or_beyond(self) -> str:
+        return OPERATORS[self.beyond]
+
+    @property
     def sql(self) -> str:
         return f"{self.sort.key} USING {self.sort.greater if self.descending else self.sort.less}"
 
 
 class Query(msgspec.Struct, frozen=True):
-    """`ordering` is the canonical text of `orders`, which a cursor carries; `position` is what the cursor holds."""
+    """`ordering` is the canonical text of `orders`, which a cursor carries; `position` is what the cursor holds.
+
+    `mark` tells the cursors of this list from those of others, and `identity` is the key of its id.
+    """
 
     conditions: tuple[Condition, ...]
     orders: tuple[Order, ...]
     ordering: str
     paging: Paging
     position: tuple[Any, ...] | None = None
+    mark: bytes = b""
+    identity: str = ""
 
 
 class Found(msgspec.Struct, frozen=True):
     """`cursor` points behind the last row; None when nothing follows."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[asyncpg.Record]
     total: Total
     cursor: str | None
 
@@ -103,30 +97,51 @@ class Listing(msgspec.Struct, frozen=True):
     first: str = "-id"
     aliases: Mapping[str, str] = {}
 
+    def __post_init__(self) -> None:
+        if "id" not in self.sorts or not self.sorts["id"].is_unique:
+            raise ValueError("sorts needs a unique id, which tells rows apart")
+        named = {word.removeprefix("-") for word in self.first.split(",")} | {*self.aliases.values()}
+        if unknown := named - {*self.sorts}:
+            raise ValueError(f"{min(unknown)} is no sort of this list")
+
     def read(self, query_string: bytes, *always: Condition) -> Query:
         """Raises BadInput for whatever the list does not understand; `always` holds whatever is asked."""
         given = dict(read_query(query_string))
         orders = {name: given.pop(name) for name in ORDER_NAMES if name in given}
         paging = read_paging({name: given.pop(name) for name in PAGING_NAMES if name in given})
         conditions = (*read_filters({name: [value] for name, value in given.items()}, self.filters), *always)
-        ordering, ordered = self.read_ordering(orders, self.first)
-        position = read_position(paging.after, ordering, ordered) if paging.after else None
-        return Query(conditions, ordered, ordering, paging, position)
+        ordering, ordered = self.read_ordering(orders, self.first_for(conditions))
+        mark = self.mark
+        position = read_position(paging.after, ordering, ordered, mark) if paging.after else None
+        return Query(conditions, ordered, ordering, paging, position, mark, self.sorts["id"].key)
+
+    def first_for(self, _conditions: Sequence[Condition]) -> str:
+        """The order when none is asked for; a list may choose one that fits what is filtered."""
+        return self.first
+
+    @property
+    def mark(self) -> bytes:
+        return _mark_of(tuple((name, sort.key, sort.parameter) for name, sort in self.sorts.items()))
 
     def read_ordering(self, given: Mapping[str, str], first: str) -> tuple[str, tuple[Order, ...]]:
-        """`ordering=-price,name`, or `sort_by=price&order=desc`; the first counts when both are there."""
-        words = given.get("ordering") or _spelled_apart(given) or first
-        orders: list[Order] = []
-        for word in words.split(","):
-            name = word.strip().removeprefix("-")
+        """`ordering=-price,name`, or `sort_by=price&order=desc`; the first counts when both are there and right."""
+        apart, together = _spelled_apart(given), given.get("ordering", "")
+        fallback = self._read_orders("sort_by", [apart] if apart else first.split(","))
+        orders = self._read_orders("ordering", together.split(",")) if together else fallback
+        ordered = self._to_the_end(orders)
+        return ",".join(f"{'-' * order.descending}{order.column}" for order in ordered), ordered
+
+    def _read_orders(self, field: str, words: Sequence[str]) -> Sequence[Order]:
+        """Each column once. Raises BadInput that names the field."""
+        orders: dict[str, Order] = {}
+        for word in (given_word.strip(" ") for given_word in words):
+            name = word.removeprefix("-")
             column = self.aliases.get(name, name)
             if column not in self.sorts:
                 known = ", ".join([*self.sorts, *self.aliases])
-                raise field_error("sort_by" if "sort_by" in given else "ordering", f"{name!r} is not one of: {known}")
-            if column not in {order.column for order in orders}:
-                orders.append(Order(column, word.strip().startswith("-"), self.sorts[column]))
-        ordered = self._to_the_end(orders)
-        return ",".join(f"{'-' * order.descending}{order.column}" for order in ordered), ordered
+                raise field_error(field, f"{name!r} is not one of: {known}")
+            orders.setdefault(column, Order(column, word.startswith("-"), self.sorts[column]))
+        return [*orders.values()]
 
     def _to_the_end(self, orders: Sequence[Order]) -> tuple[Order, ...]:
         """Up to the first unique key, and with the id behind keys that are not: no two rows are in the same place."""
@@ -138,15 +153,8 @@ class Listing(msgspec.Struct, frozen=True):
     @property
     def operation(self) -> type[Operation]:
         """For a handler's `operation_class`: it reads its parameters itself, all at once."""
-        columns = [*self.sorts, *self.aliases]
-        one = "|".join(columns)
-        known = f"Columns, with a minus for descending. Known are {', '.join(columns)}; {self.first} by default."
-        ordering: dict[str, tuple[dict[str, Any], str]] = {
-            "ordering": ({"type": "string", "pattern": f"^(-?({one})(,-?({one}))*)?$"}, known),
-            "sort_by": ({"type": "string", "enum": [*columns, ""]}, "Instead of ordering; empty says nothing."),
-            "order": ({"type": "string", "enum": ["asc", "desc", ""]}, "The direction of sort_by."),
-        }
-        return operation_with(PAGING | ordering | describe_filters(self.filters))
+        order = describe_order([*self.sorts, *self.aliases], self.first)
+        return operation_with(PAGING | order | describe_filters(self.filters))
 
 
 class Binder:
@@ -160,7 +168,8 @@ class Binder:
         return f"${len(self.values)}"
 
     def clauses(self, conditions: Sequence[Condition]) -> list[str]:
-        return [condition.clause.format(*map(self.bind, condition.values)) for condition in conditions]
+        """In brackets each: an OR inside one must not undo the others."""
+        return [f"({condition.clause.format(*map(self.bind, condition.values))})" for condition in conditions]
 
     def where(self, conditions: Sequence[Condition], *more: str) -> str:
         clauses = [*self.clauses(conditions), *filter(None, more)]
@@ -184,34 +193,63 @@ class Binder:
             )
             for depth in range(len(orders))
         ]
-        return f"({' OR '.join(steps)}) AND {orders[0].sort.key} {orders[0].beyond}= {keys[0]}"
+        # The index is entered by the last part; the planner takes nothing from an OR.
+        return f"({' OR '.join(steps)}) AND {orders[0].sort.key} {orders[0].at_or_beyond} {keys[0]}"
 
 
 def order_by(orders: Sequence[Order]) -> str:
     return "ORDER BY " + ", ".join(order.sql for order in orders)
 
 
-def read_position(after: str, ordering: str, orders: Sequence[Order]) -> tuple[Any, ...]:
-    values = cursors.decode(after, ordering)
-    return tuple(msgspec.convert(value, order.sort.type) for order, value in zip(orders, values, strict=True))
+def read_position(after: str, ordering: str, orders: Sequence[Order], mark: bytes = b"") -> tuple[Any, ...]:
+    """The sort values that a cursor carries; raises BadInput for one that is not of this list and this order."""
+    values = cursors.decode(after, ordering, mark)
+    try:
+        return tuple(msgspec.convert(value, order.sort.type) for order, value in zip(orders, values, strict=True))
+    except ValueError:
+        # Sealed when the list had other columns.
+        raise field_error("after", cursors.NOT_OF_THIS_LIST) from None
+
+
+def cursor_behind(query: Query, last: Mapping[str, Any] | asyncpg.Record) -> str:
+    """The cursor that goes on behind a row, which is looked up by the names of the sorts."""
+    values = [last[order.column] for order in query.orders]
+    for order, value in zip(query.orders, values, strict=True):
+        if value is None and type(None) not in get_args(order.sort.type):
+            raise TypeError(f"{order.column} is null in a row: its Sort has to be nullable()")
+    return cursors.encode(query.ordering, values, query.mark)
 
 
 async def find_page(fetch: Fetch, query: Query, columns: str, source: str) -> Found:
-    """One statement for the page, one for its count. `columns` hold the names of the sorts, `source` follows FROM."""
-    binder, paging = Binder(), query.paging
-    where = binder.where(query.conditions, binder.behind(query.orders, query.position))
-    place = f"OFFSET {binder.bind(paging.offset)} LIMIT {paging.limit + 1}"
-    rows = await fetch(f"SELECT {columns} FROM {source} {where} {order_by(query.orders)} {place}", *binder.values)
+    """One statement for the page, one or two for its count.
+
+    `columns` hold the names of the sorts as they are stored (money may be text), and `source` follows FROM.
+    """
+    paging = query.paging
+    rows = await _fetch_rows(fetch, query, columns, source)
     shown = rows[: paging.limit]
     has_more = len(rows) > paging.limit
-    cursor = None
-    if has_more:
-        cursor = cursors.encode(query.ordering, [shown[-1][order.column] for order in query.orders])
-    return Found(shown, await _count(fetch, query, source, len(shown), has_more=has_more), cursor)
+    # Made also where nothing follows, so that a list whose rows lack a sort shows it at its first row.
+    cursor = cursor_behind(query, shown[-1]) if shown else None
+    total = await _count(fetch, query, source, len(shown), has_more=has_more)
+    return Found(shown, total, cursor if has_more else None)
+
+
+async def _fetch_rows(fetch: Fetch, query: Query, columns: str, source: str) -> Sequence[asyncpg.Record]:
+    """Those of the page, and one more when others follow."""
+    binder, paging, order = Binder(), query.paging, order_by(query.orders)
+    where = binder.where(query.conditions, binder.behind(query.orders, query.position))
+    skipped = f"OFFSET {binder.bind(paging.offset)}" if paging.offset else ""
+    part = f"{order} {skipped} LIMIT {paging.limit + 1}"
+    if paging.offset <= FAR_OFFSET or not query.identity:
+        return await fetch(f"SELECT {columns} FROM {source} {where} {part}", *binder.values)
+    # Skipping rows in an index alone is many times cheaper than looking each of them up with all that is joined.
+    ids = f"SELECT {query.identity} FROM {source} {where} {part}"
+    page = f"SELECT {columns} FROM {source} WHERE {query.identity} = ANY(ARRAY({ids})) {order}"
+    return await fetch(page, *binder.values)
 
 
 async def _count(fetch: Fetch, query: Query, source: str, shown: int, *, has_more: bool) -> Total:
-    """Exact up to 25,000, then the planner's estimate."""
     paging = query.paging
     if not paging.wants_count:
         return NO_COUNT
@@ -219,41 +257,21 @@ async def _count(fetch: Fetch, query: Query, source: str, shown: int, *, has_mor
         return Total(paging.offset + shown, is_exact=True)
     binder = Binder()
     where = binder.where(query.conditions)
-    most = "" if paging.count is Count.EXACT else f"LIMIT {COUNTED_EXACTLY + 1}"
-    counted = await fetch(f"SELECT count(*) AS number FROM (SELECT FROM {source} {where} {most}) AS m", *binder.values)
-    number = int(counted[0]["number"])
-    if not most or number <= COUNTED_EXACTLY:
-        return Total(number, is_exact=True)
-    plan = await fetch(f"EXPLAIN (FORMAT JSON) SELECT FROM {source} {where}", *binder.values)
-    expected = int(msgspec.json.decode(plan[0]["QUERY PLAN"])[0]["Plan"]["Plan Rows"])
-    return Total(max(expected, number), is_exact=False)
+    count = count_exactly if paging.count is Count.EXACT else count_cheaply
+    return await count(fetch, source, where, binder.values)
 
 
 def _spelled_apart(given: Mapping[str, str]) -> str:
     """`sort_by=price&order=desc`; without `sort_by` there is nothing to direct."""
-    direction = given.get("order", "").lower()
-    if direction not in {"", "asc", "desc"}:
+    direction = given.get("order", "")
+    if direction not in DIRECTIONS:
         raise field_error("order", "expected asc or desc")
     column = given.get("sort_by", "")
     if not column or not direction:
         return column
-    return f"{'-' * (direction == 'desc')}{column.removeprefix('-')}"
+    return f"{'-' * (direction.lower() == 'desc')}{column.removeprefix('-')}"
 
 
-def describe_filters(filters: Mapping[str, Filter]) -> dict[str, tuple[dict[str, Any], str]]:
-    return {name: (filter_.schema, filter_.description) for name, filter_ in filters.items()}
-
-
-def operation_with(parameters: Mapping[str, tuple[dict[str, Any], str]]) -> type[Operation]:
-    """An OpenAPI operation with these query parameters."""
-    described = [
-        Parameter(name, "query", cast("Schema", schema), description or None)
-        for name, (schema, description) in parameters.items()
-    ]
-
-    @dataclass
-    class Described(Operation):
-        def __post_init__(self) -> None:
-            self.parameters = [*(self.parameters or []), *described]
-
-    return Described
+@functools.lru_cache(256)
+def _mark_of(sorts: tuple[tuple[str, str, str], ...]) -> bytes:
+    return hashlib.blake2b(repr(sorts).encode(), digest_size=MARK_BYTES).digest()

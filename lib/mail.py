@@ -74,7 +74,7 @@ class Email(msgspec.Struct, frozen=True):
         return "Email(…)"
 
 
-def render(folder: Path, template: str, facts: Mapping[str, str]) -> tuple[str, str, str]:
+def render(folder: Path, template: str, facts: Mapping[str, object]) -> tuple[str, str, str]:
     """Subject, text and HTML from `<template>.txt`, whose first line is the subject, and `<template>.html`.
 
     Facts are escaped in HTML, and never read as templates. Raises jinja2.UndefinedError when one is missing.

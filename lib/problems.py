@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response
+from litestar.enums import ParamType
 from litestar.exceptions import HTTPException, ValidationException
 
 from lib import database_errors, errors, log, wording
@@ -153,6 +154,9 @@ def _bad_input(error: ValidationException, request: Request[Any, Any, Any]) -> A
         return errors.field_error(missing.group(2), "is required")
     if not isinstance(error.extra, Sequence):
         return BadInput(error.detail)
+    if any(item.get("source") == ParamType.PATH for item in error.extra):
+        # An id beyond the database's integers is nobody's, as is any other that was never given.
+        return errors.NotFound()
     found = [_field_error(item, request) for item in error.extra]
     return BadInput("; ".join(f"{item.field}: {item.message}" for item in found), errors=found)
 

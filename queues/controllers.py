@@ -20,9 +20,21 @@ from queues.job import QUEUES
 
 LONGEST_PROBE_SECONDS = 1
 LONGEST_WAIT_SECONDS = 600
+LONGEST_TICK_SECONDS = 90
 
 # Relies on import_job_unfinished.
 OLDEST_IMPORT = "SELECT extract(epoch FROM now() - min(created_at))::float8 FROM import_job WHERE status = 'pending'"
+
+# Ticks that nobody heard, runs that nobody began, and runs that nobody went on with. A run behind another one waits for
+# its turn. Relies on schedule_due and schedule_run_unfinished.
+OLDEST_TICK = """
+    SELECT extract(epoch FROM now() - least(
+        (SELECT min(next_run_at) FROM schedule WHERE enabled AND next_run_at < now()),
+        (SELECT min(due_at) FROM schedule_run r WHERE state = 'pending' AND NOT EXISTS (
+            SELECT FROM schedule_run o WHERE o.schedule = r.schedule AND o.state = 'running')),
+        (SELECT min(lease_until) FROM schedule_run WHERE state = 'running' AND lease_until < now())
+    ))::float8
+"""
 
 Verdict: TypeAlias = tuple[bool, str]
 
@@ -59,7 +71,7 @@ class HealthController(Controller):
         summary="Can requests be served",
     )
     async def ready(self) -> Response[Readiness]:
-        """Probes PostgreSQL, Redis, the workers and the oldest waiting import."""
+        """Probes PostgreSQL, Redis, the workers, the oldest waiting import and the schedules."""
         checks = await check_all()
         status = verdict(checks)
         code = HTTPStatus.SERVICE_UNAVAILABLE if status == "unavailable" else HTTPStatus.OK
@@ -116,9 +128,17 @@ async def probe_imports() -> Verdict:
     return age <= LONGEST_WAIT_SECONDS, f"the oldest waits {age:.0f} s"
 
 
+async def probe_schedules() -> Verdict:
+    age = await fetch_value(OLDEST_TICK)
+    if age is None:
+        return True, "none waits"
+    return age <= LONGEST_TICK_SECONDS, f"the oldest waits {age:.0f} s"
+
+
 PROBES = {
     "postgresql": probe_postgresql,
     "redis": probe_redis,
     "workers": probe_workers,
     "imports": probe_imports,
+    "schedules": probe_schedules,
 }

@@ -4,7 +4,7 @@ import msgspec
 from piccolo.apps.migrations.commands.base import BaseMigrationManager
 from redis.exceptions import RedisError
 
-from domains.catalog.proof import find_differences
+from domains.catalog.proof import find_differences, tell
 from piccolo_conf import APP_REGISTRY, fetch, fetch_row, fetch_value
 from queues.job import QUEUES
 
@@ -80,7 +80,4 @@ async def _mail() -> Finding:
 
 async def _stock() -> Finding:
     differences = await find_differences()
-    if not differences:
-        return Finding("Stock", ok=True, detail="every level is the sum of its movements, every total of its levels")
-    told = ", ".join(f"product {it.product_id}: {it.on_hand} instead of {it.expected}" for it in differences[:5])
-    return Finding("Stock", ok=False, detail=f"{len(differences)} differences ({told})")
+    return Finding("Stock", not differences, tell(differences))

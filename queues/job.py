@@ -5,10 +5,12 @@ Redis is only the bell; rows hold the truth.
 
 import asyncio
 import contextlib
+import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, ParamSpec
+from typing import Any, Generic, ParamSpec, get_type_hints
 
+import msgspec
 import structlog
 from redis.exceptions import RedisError
 from saq import Job as SaqJob
@@ -34,18 +36,41 @@ def make_queue(name: str) -> RedisQueue:
 QUEUES = {name: make_queue(name) for name in ("default", "imports")}
 
 
+class JobFailed(Exception):
+    """Raised by a job that has come to a bad end; its sentence is for people."""
+
+
+class Traits(msgspec.Struct, frozen=True):
+    """Of a job. `timeout` is in seconds. `title` is what people read who schedule it; "" when nobody may."""
+
+    name: str
+    timeout: int
+    retries: int
+    queue: str
+    title: str
+
+
 class Job(Generic[P]):
-    """One function that a worker knows by name. Called, it runs here; `.later()` rings for a worker."""
+    """One function that a worker knows by name. Called, it runs here; `.later()` rings for a worker.
 
-    def __init__(self, run: Callable[P, Awaitable[None]], name: str, queue: str, timeout: int, retries: int) -> None:
+    `arguments` is a Struct of its arguments. It may return a sentence, which a schedule keeps as the run's detail.
+    """
+
+    def __init__(self, run: Callable[P, Awaitable[str | None]], traits: Traits) -> None:
         self.run = run
-        self.name = name
-        self.queue = queue
-        self.timeout = timeout
-        self.retries = retries
+        self.name = traits.name
+        self.queue = traits.queue
+        self.timeout = traits.timeout
+        self.retries = traits.retries
+        self.title = traits.title
+        self.arguments = _arguments_of(run, traits.name)
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        await self.run(*args, **kwargs)
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> str | None:
+        return await self.run(*args, **kwargs)
+
+    async def run_with(self, arguments: msgspec.Struct) -> str | None:
+        """Here and now, with one of `arguments`."""
+        return await self.run(**msgspec.structs.asdict(arguments))  # type: ignore[call-arg] # Its own arguments.
 
     async def later(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Ring for a worker. Never raises, never waits long: the sweep rings again for what was not heard."""
@@ -73,18 +98,32 @@ class Job(Generic[P]):
         job = context.get("job")
         with structlog.contextvars.bound_contextvars(job=self.name, job_key=job.key if job else ""):
             actor.become(actor.Actor())
-            await self.run(**kwargs)  # type: ignore[call-arg] # They came through Redis by name.
+            # They came through Redis by name, as text.
+            await self.run_with(msgspec.convert(kwargs, self.arguments, strict=False))
 
 
 def job(
-    name: str, *, timeout: int, retries: int = 5, queue: str = "default"
-) -> Callable[[Callable[P, Awaitable[None]]], Job[P]]:
-    """Name a job, for the list in queues/worker.py. The name is data: never rename without keeping the old one."""
+    name: str, *, timeout: int, retries: int = 5, queue: str = "default", schedulable: str = ""
+) -> Callable[[Callable[P, Awaitable[str | None]]], Job[P]]:
+    """Name a job, for the list in queues/worker.py; with a title in `schedulable` people may schedule it.
 
-    def register(run: Callable[P, Awaitable[None]]) -> Job[P]:
-        return Job(run, name, queue, timeout, retries)
+    The name is data: never rename without keeping the old one.
+    """
+
+    def register(run: Callable[P, Awaitable[str | None]]) -> Job[P]:
+        return Job(run, Traits(name, timeout, retries, queue, schedulable))
 
     return register
+
+
+def _arguments_of(run: Callable[..., object], name: str) -> type[msgspec.Struct]:
+    """Raises TypeError, when a module is imported, for arguments that could not be read from text or JSON."""
+    hints = get_type_hints(run, include_extras=True)
+    given = inspect.signature(run).parameters.values()
+    fields = [(it.name, hints[it.name], *([] if it.default is it.empty else [it.default])) for it in given]
+    arguments = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
+    msgspec.json.Decoder(arguments)
+    return arguments
 
 
 async def disconnect() -> None:

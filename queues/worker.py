@@ -17,6 +17,8 @@ from domains.mail.jobs import send_waiting_mail
 from lib import log
 from piccolo_conf import pool
 from queues.job import QUEUES, Job, disconnect
+from queues.runs import run_schedule
+from queues.schedules import SCHEDULABLE
 from queues.sweep import sweep_forever
 from settings import settings
 
@@ -24,7 +26,7 @@ logger = log.get("queues.worker")
 
 TOLD_EVERY_SECONDS = 30
 
-JOBS: list[Job[Any]] = [run_import, run_bulk_change, send_waiting_mail]
+JOBS: list[Job[Any]] = [run_import, run_bulk_change, send_waiting_mail, run_schedule, *SCHEDULABLE.values()]
 CONCURRENCY = {"default": settings.worker_concurrency, "imports": settings.import_concurrency}
 GRACE_SECONDS = 20
 SPARE_CONNECTIONS = 4

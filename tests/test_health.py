@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 from saq.utils import now
 
-from piccolo_conf import DB, execute
+from piccolo_conf import DB, execute, fetch_value
 from queues import controllers
 from queues.controllers import Check, measure, verdict
 from queues.job import QUEUES
@@ -29,6 +29,12 @@ async def start_worker() -> None:
 async def no_workers(database: None) -> None:
     queue = QUEUES["default"]
     await queue.redis.delete(queue.namespace("stats"))
+
+
+@pytest.fixture(autouse=True)
+async def nothing_due(database: None) -> None:
+    """Schedules stay from test to test, and no worker hears their ticks."""
+    await execute("UPDATE schedule SET next_run_at = NULL")
 
 
 async def wait_with_import(age: str) -> None:
@@ -54,6 +60,7 @@ async def test_with_everything_up_it_is_ready(client: httpx.AsyncClient):
         "redis": True,
         "workers": True,
         "imports": True,
+        "schedules": True,
     }
 
 
@@ -70,6 +77,33 @@ async def test_an_import_that_waits_long_is_told(client: httpx.AsyncClient, age:
     answer = await client.get("/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (200, status)
     assert answer.json()["checks"]["imports"]["detail"].startswith("the oldest waits ")
+
+
+@pytest.mark.parametrize(("age", "status"), [("1 minute", "ready"), ("2 minutes", "degraded")])
+async def test_a_tick_that_nobody_hears_is_told(client: httpx.AsyncClient, age: str, status: str):
+    await start_worker()
+    schedule_id = await fetch_value("INSERT INTO schedule (name, job, cron) VALUES ('Late', 'x', '') RETURNING id")
+    await execute("UPDATE schedule SET next_run_at = now() - $2::text::interval WHERE id = $1", schedule_id, age)
+    answer = await client.get("/health/ready")
+    await execute("DELETE FROM schedule WHERE id = $1", schedule_id)
+    assert (answer.status_code, answer.json()["status"]) == (200, status)
+    assert answer.json()["checks"]["schedules"]["detail"].startswith("the oldest waits ")
+
+
+@pytest.mark.parametrize(
+    ("state", "lease", "ok"),
+    [("pending", None, False), ("running", "-3 minutes", False), ("running", "1 minute", True)],
+)
+async def test_a_run_that_nobody_works_on_is_told(client: httpx.AsyncClient, state: str, lease: str | None, ok: bool):
+    schedule_id = await fetch_value("INSERT INTO schedule (name, job, cron) VALUES ('Lost', 'x', '') RETURNING id")
+    await execute(
+        """INSERT INTO schedule_run (schedule, due_at, state, lease_until)
+           VALUES ($1, now() - interval '5 minutes', $2, now() + $3::text::interval)""",
+        *(schedule_id, state, lease),
+    )
+    check = (await client.get("/health/ready")).json()["checks"]["schedules"]
+    await execute("DELETE FROM schedule WHERE id = $1", schedule_id)
+    assert check["ok"] is ok
 
 
 async def test_without_redis_it_is_degraded_and_serves(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):

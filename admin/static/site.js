@@ -14,13 +14,14 @@ function look() {
     const isReadOnly = !OWN_PAGES.includes(table) && !facts.editable.includes(table);
     const locked = facts.locked[table] || [];
     document.body.classList.toggle("read-only", isReadOnly);
+    document.body.classList.toggle("only-deleted", facts.deletable.includes(table));
     for (const {form} of document.querySelectorAll(NEW)) {
         eachField(form, column => locked.includes(column) ? "hidden" : "open");
     }
     for (const {form} of document.querySelectorAll(KNOWN)) {
         const isLocked = column => isReadOnly || locked.includes(column);
         eachField(form, column => column === "password" ? "hidden" : isLocked(column) ? "locked" : "open");
-        linkHistory(form, table === "product" ? row : undefined);
+        linkPages(form, row ? facts.links[table] || [] : [], row);
     }
     for (const cell of document.querySelectorAll("tbody td > span")) shorten(cell);
 }
@@ -40,17 +41,34 @@ function eachField(form, stateOf) {
     }
 }
 
-function linkHistory(form, product) {
-    let link = document.getElementById("history");
-    if (!product) return link?.remove();
-    if (!link) {
-        link = document.createElement("a");
-        link.id = "history";
-        link.textContent = "History of this product";
+// Piccolo uses its form again for other rows and tables, so its links are made anew when they are others.
+function linkPages(form, links, row) {
+    const told = links.map(([text, path]) => `${text} ${path.replace("{}", row)}`).join("\n");
+    let place = document.getElementById("pages");
+    if (place?.dataset.told === told && place.nextSibling === form) return;
+    place?.remove();
+    if (!told) return;
+    place = document.createElement("p");
+    place.id = "pages";
+    place.dataset.told = told;
+    for (const [text, path] of links) {
+        const link = document.createElement("a");
+        link.textContent = text;
+        link.href = path.replace("{}", row);
+        place.append(link);
     }
-    if (link.nextSibling !== form) form.before(link);
-    link.href = `./pages/history/${product}/`;
+    form.before(place);
 }
+
+// A row whose page of ours says more than Piccolo's form leads there at once.
+document.addEventListener("click", event => {
+    const link = event.target.closest?.('td a[href^="#/"]');
+    const [table, row] = link ? link.hash.replace(/^#\//, "").split(/[/?]/).filter(Boolean) : [];
+    if (!row || !facts.pages[table] || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    event.stopPropagation();
+    location.assign(facts.pages[table].replace("{}", row));
+}, true);
 
 // To the second is enough to read; times are of UTC here, as in the pages of our own.
 function shorten(cell) {

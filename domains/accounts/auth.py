@@ -64,13 +64,14 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Access(msgspec.Struct, frozen=True):
-    """A guard: who may come in here. Without a scope everybody may."""
+    """A guard: who may come in here. Without a scope everybody may; whoever has a wider one may too."""
 
     scope: Scope | None
+    wider: tuple[Scope, ...] = ()
 
     async def __call__(self, connection: ASGIConnection[Any, Caller, Any, Any], _handler: BaseRouteHandler) -> None:
         caller = connection.user
-        if self.scope is None or self.scope in caller.scopes:
+        if self.scope is None or self.scope in caller.scopes or not caller.scopes.isdisjoint(self.wider):
             return
         if caller.user_id is None:
             raise NotSignedIn
@@ -80,9 +81,12 @@ class Access(msgspec.Struct, frozen=True):
 public = Access(None)
 
 
-def requires(scope: Scope) -> Access:
-    """Guard: 401 for somebody who is not signed in, 403 for somebody without the scope."""
-    return Access(scope)
+def requires(scope: Scope, *wider: Scope) -> Access:
+    """Guard: 401 for somebody who is not signed in, 403 for somebody without the scope or a wider one.
+
+    Every role that has a wider scope has the scope too; an API key may have the wider one alone.
+    """
+    return Access(scope, wider)
 
 
 class AccessPlugin(ReceiveRoutePlugin):
@@ -94,7 +98,8 @@ class AccessPlugin(ReceiveRoutePlugin):
             for guard in handler.resolve_guards():
                 if isinstance(guard, Access):
                     handler.opt[ACCESS] = guard.scope or PUBLIC
-                    handler.security = [{SECURITY_SCHEME: [guard.scope]}] if guard.scope else None
+                    scopes = (guard.scope, *guard.wider) if guard.scope else ()
+                    handler.security = [{SECURITY_SCHEME: [scope]} for scope in scopes] or None
 
 
 def device_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Device:

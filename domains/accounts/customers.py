@@ -4,11 +4,14 @@ import msgspec
 
 from domains.accounts import listing, users
 from domains.accounts.account_schemas import CustomerOut
-from domains.accounts.listing import Query
 from domains.accounts.schemas import Profile
 from domains.accounts.tables import Role
 from lib.errors import NotFound
+from lib.filters import Condition
 from lib.http import Total
+from lib.listing import Query
+
+IS_CUSTOMER = Condition("users.role = {0}", (Role.CUSTOMER,))
 
 
 class CustomerNotFound(NotFound):
@@ -16,8 +19,9 @@ class CustomerNotFound(NotFound):
 
 
 async def list_customers(query: Query) -> tuple[list[CustomerOut], Total, str | None]:
-    found, total, more = await listing.list_users(msgspec.structs.replace(query, role=Role.CUSTOMER))
-    return [_shape(profile) for profile in found], total, more
+    of_customers = msgspec.structs.replace(query, conditions=(*query.conditions, IS_CUSTOMER))
+    found, total, cursor = await listing.list_users(of_customers)
+    return [_shape(profile) for profile in found], total, cursor
 
 
 async def get_customer(user_id: int) -> CustomerOut:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import msgspec
 
 from lib import clock
-from lib.errors import BadInput, Conflict, Unprocessable
+from lib.errors import BadInput, Conflict, FieldError, Unprocessable
 from piccolo_conf import execute, fetch_row, fetch_value, transaction
 
 KEPT = timedelta(hours=24)
@@ -67,7 +67,7 @@ async def once(key: str | None, user_id: int, fingerprint: bytes, act: Callable[
     IdempotencyKeyReused. Ring for jobs afterwards.
     """
     if key is not None and not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-        raise BadIdempotencyKey
+        raise BadIdempotencyKey(errors=[FieldError("Idempotency-Key", "expected 1 to 255 printable ASCII characters")])
     async with transaction():
         if key is None:
             return await act()

@@ -1,77 +1,70 @@
-"""Users in pages: searched, filtered and sorted. By page or offset; there is no cursor here."""
+"""Users in pages: searched, filtered and sorted."""
 
-from collections.abc import Iterator
-from typing import Any
-
-import msgspec
+from collections.abc import Mapping
+from datetime import datetime
 
 from domains.accounts.schemas import Profile
 from domains.accounts.tables import Role
 from domains.accounts.users import COLUMNS, shape
-from lib.errors import field_error
-from lib.http import NO_COUNT, Paging, Total
-from piccolo_conf import fetch, fetch_value
+from lib.filters import (
+    TIME_SCHEMA,
+    WHOLE_SCHEMA,
+    Filter,
+    among,
+    choice,
+    contains,
+    equal,
+    flag,
+    ranged,
+    read_choice,
+    read_time,
+    read_whole,
+    same_text,
+    words,
+)
+from lib.http import Total
+from lib.listing import Listing, Query, Sort, find_page, nullable
+from piccolo_conf import fetch
 
-MOST_WORDS = 10
-# By users_pkey, users_username_lower_key and users_email_lower_key; times are sorted, which thousands of rows allow.
-SORTS = {
-    "id": "id",
-    "username": "lower(username)",
-    "email": "lower(email)",
-    "created_at": "created_at",
-    "last_login_at": "last_login_at",
+# By users_pkey, users_username_lower_key and users_email_lower_key; the rest reads the table, which thousands of rows
+# allow. Who has never signed in comes before everybody who has.
+SORTS: Mapping[str, Sort] = {
+    "id": Sort("users.id", "{0}::int", int, is_unique=True),
+    "username": Sort("lower(users.username)", "lower({0}::text)", str, is_unique=True),
+    "email": Sort("lower(users.email)", "lower({0}::text)", str, is_unique=True),
+    "created_at": Sort("users.created_at", "{0}::timestamptz", datetime),
+    "last_login_at": nullable(Sort("users.last_login_at", "{0}::timestamptz", datetime), "'-infinity'::timestamptz"),
 }
-NEWEST_FIRST = "-id"
-SEARCHED = "strpos(lower(concat_ws(' ', username, email, first_name, last_name)), lower({0})) > 0"
-
-
-class Query(msgspec.Struct, frozen=True):
-    """What is asked for; None leaves it open."""
-
-    paging: Paging
-    search: str = ""
-    ordering: str = ""
-    role: Role | None = None
-    active: bool | None = None
+NAMES = "concat_ws(' ', users.username, users.email, users.first_name, users.last_name)"
+FILTERS: Mapping[str, Filter] = {
+    "search": words(NAMES, "Words in username, e-mail address or names."),
+    "id": equal("users.id", read_whole, WHOLE_SCHEMA),
+    "id__in": among("users.id", read_whole),
+    "username": same_text("users.username"),
+    "username__icontains": contains("users.username"),
+    "email": same_text("users.email"),
+    "email__icontains": contains("users.email"),
+    "active": flag("users.active", "NOT users.active", "Whether they may sign in."),
+    "is_verified": flag(
+        "users.email_verified_at IS NOT NULL", "users.email_verified_at IS NULL", "Whether the address is theirs."
+    ),
+    **ranged("users.created_at", "created_at", read_time, TIME_SCHEMA),
+    **ranged("users.last_login_at", "last_login_at", read_time, TIME_SCHEMA),
+}
+OF_ROLE: Mapping[str, Filter] = {
+    "role": choice("users.role", Role),
+    "role__in": among("users.role", read_choice(Role)),
+}
+USERS = Listing(filters={**FILTERS, **OF_ROLE}, sorts=SORTS)
+CUSTOMERS = Listing(filters=FILTERS, sorts=SORTS)
 
 
 async def list_users(query: Query) -> tuple[list[Profile], Total, str | None]:
-    """Users, how many there are, and a mark when others follow."""
-    clauses, values = _conditions(query)
-    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-    paging = query.paging
-    statement = f"SELECT {COLUMNS} FROM users {where} {_order_by(query.ordering)} LIMIT {{}} OFFSET {{}}"
-    places = f"${len(values) + 1}", f"${len(values) + 2}"
-    rows = await fetch(statement.format(*places), *values, paging.limit + 1, paging.offset)
-    total = NO_COUNT
-    if paging.wants_count:
-        total = Total(await fetch_value(f"SELECT count(*) FROM users {where}", *values), is_exact=True)
-    more = "more" if len(rows) > paging.limit else None
-    return [shape(row) for row in rows[: paging.limit]], total, more
+    """Users, how many there are, and the cursor that goes on behind them."""
+    found = await find_page(fetch, query, COLUMNS, "users")
+    return [shape(row) for row in found.rows], found.total, found.cursor
 
 
-def _conditions(query: Query) -> tuple[list[str], list[Any]]:
-    found = list(_each_condition(query))
-    clauses = [clause.format(f"${number}") for number, (clause, _value) in enumerate(found, 1)]
-    return clauses, [value for _clause, value in found]
-
-
-def _each_condition(query: Query) -> Iterator[tuple[str, Any]]:
-    words = query.search.split()
-    if len(words) > MOST_WORDS:
-        raise field_error("search", f"takes at most {MOST_WORDS} words")
-    yield from ((SEARCHED, word) for word in words)
-    if query.role is not None:
-        yield "role = {0}", query.role
-    if query.active is not None:
-        yield "active = {0}", query.active
-
-
-def _order_by(ordering: str) -> str:
-    keys: list[str] = []
-    for word in [*(ordering or NEWEST_FIRST).split(","), NEWEST_FIRST]:
-        name = word.removeprefix("-")
-        if name not in SORTS:
-            raise field_error("ordering", f"{name!r} is not one of: {', '.join(SORTS)}")
-        keys.append(f"{SORTS[name]} {'DESC NULLS LAST' if word.startswith('-') else 'ASC NULLS FIRST'}")
-    return f"ORDER BY {', '.join(keys)}"
+async def all_users() -> list[Profile]:
+    """Newest first."""
+    return [shape(row) for row in await fetch(f"SELECT {COLUMNS} FROM users ORDER BY users.id DESC")]

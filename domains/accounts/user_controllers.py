@@ -1,22 +1,18 @@
 """Signing up, users for administrators, and customers for the staff, over HTTP."""
 
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.datastructures import ResponseHeader
-from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from domains.accounts import customers, listing, management, registration, users
 from domains.accounts.account_schemas import CustomerOut, SignUpIn, UserPatch
 from domains.accounts.auth import CallerRequest, MissingScope, device_of, public, requires
-from domains.accounts.listing import Query
-from domains.accounts.parameters import IsActive, OfRole, Ordering, Search, check_names, provide_pages
+from domains.accounts.listing import CUSTOMERS, USERS
 from domains.accounts.schemas import Profile
 from domains.accounts.scopes import Scope
 from domains.mail.jobs import send_waiting_mail
-from lib.http import Page, Paging, here, make_page
-
-PAGES = {"paging": Provide(provide_pages, sync_to_thread=False)}
+from lib.http import Page, respond
 
 
 class UserController(Controller):
@@ -24,20 +20,12 @@ class UserController(Controller):
     tags = ("Users",)
     response_headers = (ResponseHeader(name="Cache-Control", value="no-store"),)
 
-    @get(guards=[requires(Scope.USERS_WRITE)], dependencies=PAGES, summary="Users, filtered and sorted")
-    async def list_users(
-        self,
-        paging: NamedDependency[Paging],
-        request: CallerRequest,
-        search: Search = "",
-        ordering: Ordering = "",
-        role: OfRole = None,
-        active: IsActive = None,
-    ) -> Page[Profile]:
-        """By page or offset; there is no cursor here."""
-        check_names(request.scope["query_string"], ("search", "ordering", "role", "active"))
-        found, total, more = await listing.list_users(Query(paging, search, ordering, role, active))
-        return make_page(found, paging, total, here(request), more)
+    @get(guards=[requires(Scope.USERS_WRITE)], operation_class=USERS.operation, summary="Users, filtered and sorted")
+    async def list_users(self, request: CallerRequest) -> Response[Page[Profile]]:
+        """Newest first."""
+        query = USERS.read(request.scope["query_string"])
+        found, total, cursor = await listing.list_users(query)
+        return respond(request, found, query.paging, total, cursor)
 
     @post(guards=[public], summary="Sign up")
     async def sign_up(self, data: JSONBody[SignUpIn], request: CallerRequest) -> Profile:
@@ -78,20 +66,12 @@ class CustomerController(Controller):
     tags = ("Customers",)
     guards = (requires(Scope.CUSTOMERS_READ),)
 
-    @get(dependencies=PAGES, summary="Customers, filtered and sorted")
-    async def list_customers(
-        self,
-        paging: NamedDependency[Paging],
-        request: CallerRequest,
-        search: Search = "",
-        ordering: Ordering = "",
-        active: IsActive = None,
-    ) -> Page[CustomerOut]:
-        """By page or offset; there is no cursor here."""
-        check_names(request.scope["query_string"], ("search", "ordering", "active"))
-        query = Query(paging, search, ordering, active=active)
-        found, total, more = await customers.list_customers(query)
-        return make_page(found, paging, total, here(request), more)
+    @get(operation_class=CUSTOMERS.operation, summary="Customers, filtered and sorted")
+    async def list_customers(self, request: CallerRequest) -> Response[Page[CustomerOut]]:
+        """Newest first."""
+        query = CUSTOMERS.read(request.scope["query_string"])
+        found, total, cursor = await customers.list_customers(query)
+        return respond(request, found, query.paging, total, cursor)
 
     @get("/{customer_id:int}", summary="A customer")
     async def show(self, customer_id: FromPath[int]) -> CustomerOut:

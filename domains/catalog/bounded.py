@@ -10,14 +10,16 @@ through a million rows that do not match. So there are three ways, and the first
 Pages deep inside many matches have no such way: all matches are sorted, and the answer points to the cursor.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from domains.catalog import counts
 from domains.catalog.filters import Condition, Role
-from domains.catalog.queries import Binder, Order, Query, order_by
+from domains.catalog.queries import SORTS
+from lib import totals
 from lib.http import FAR_OFFSET, Total
+from lib.listing import Binder, Order, Query, order_by
 from piccolo_conf import Connection
 
 # Rows of one statement. Along these columns the index follows the file, which makes a row far cheaper to pass.
@@ -49,7 +51,7 @@ async def find_page(query: Query, size: int) -> Found:
         if query.paging.offset > FAR_OFFSET:
             return _with_total(*await _sort_all(connection, query))
         matches = max(1, await counts.estimate(connection, query.conditions))
-        to_walk = query.reach * size // matches
+        to_walk = _reach(query) * size // matches
         await connection.execute(BY_INDEX)
         if matches * _gathered_as_walked(query) < to_walk and _can_gather(query, matches):
             found = await _gather(connection, query) or await _walk(connection, query, FEW_STEPS)
@@ -82,8 +84,8 @@ async def _walk_steps(connection: Connection, query: Query, steps: int) -> list[
     ids: list[int] = []
     position = query.position
     for _ in range(steps):
-        ids += await _step(connection, query, position, query.reach - len(ids))
-        if len(ids) >= query.reach:
+        ids += await _step(connection, query, position, _reach(query) - len(ids))
+        if len(ids) >= _reach(query):
             return ids
         position = await _position_at(connection, query, position, _step_rows(query) - 1)
         if position is None:
@@ -123,25 +125,25 @@ async def _walk_ties(connection: Connection, query: Query) -> list[int] | None:
     end = await _position_at(connection, _with(along, _at_or_behind(lead, start[0])), None, STEP_ROWS)
     before_end = query if end is None else _with(query, _before(lead, end[0]))
     ids = await _sorted(connection, before_end)
-    if end is None or len(ids) >= query.reach:
+    if end is None or len(ids) >= _reach(query):
         return ids
     if start[0] != end[0]:
         return None
     rest = msgspec.structs.replace(query, orders=query.orders[1:], position=query.position and query.position[1:])
     ids = await _walk_along(connection, _with(rest, _tied(lead, start[0])), FEW_STEPS) or []
-    return ids if len(ids) >= query.reach else None
+    return ids if len(ids) >= _reach(query) else None
 
 
 async def _sorted(connection: Connection, query: Query) -> list[int]:
     binder = Binder()
     where = binder.where(query.conditions, binder.behind(query.orders, query.position))
-    return await _ids(connection, f"FROM product {where} {order_by(query.orders)}", binder, query.reach)
+    return await _ids(connection, f"FROM product {where} {order_by(query.orders)}", binder, _reach(query))
 
 
 async def _gather(connection: Connection, query: Query) -> Found | None:
     """None when more match than can be sorted in time."""
-    count, ids = await _sort_all(connection, query, f"LIMIT {counts.COUNTED_EXACTLY + 1}")
-    return None if count > counts.COUNTED_EXACTLY else _with_total(count, ids)
+    count, ids = await _sort_all(connection, query, f"LIMIT {totals.COUNTED_EXACTLY + 1}")
+    return None if count > totals.COUNTED_EXACTLY else _with_total(count, ids)
 
 
 def _with_total(count: int, ids: list[int]) -> Found:
@@ -174,11 +176,11 @@ async def _sweep(connection: Connection, query: Query) -> Found:
         binder = Binder()
         piece = f"ctid >= {binder.bind((begin, 0))} AND ctid < {binder.bind((begin + SWEEP_BLOCKS, 0))}"
         where = binder.where(query.conditions, piece, binder.behind(query.orders, query.position))
-        candidates += await _ids(connection, f"FROM product {where} {order_by(query.orders)}", binder, query.reach)
+        candidates += await _ids(connection, f"FROM product {where} {order_by(query.orders)}", binder, _reach(query))
     await connection.execute(BY_INDEX)
     binder = Binder()
     chosen = f"FROM product WHERE id = ANY({binder.bind(candidates)}::int[]) {order_by(query.orders)}"
-    ids = await _ids(connection, chosen, binder, query.reach)
+    ids = await _ids(connection, chosen, binder, _reach(query))
     return Found(ids[query.paging.offset :])
 
 
@@ -191,22 +193,33 @@ async def _ids(connection: Connection, source: str, binder: Binder, wanted: int)
 def _inside(query: Query) -> list[Condition]:
     """What the index of the order serves itself: its own column, the flag it carries, and by id one equality."""
     lead = query.orders[0].column
-    equal = [condition for condition in query.conditions if condition.role is Role.EQUAL]
-    own = [condition for condition in query.conditions if condition.column == lead and condition.role is Role.RANGE]
-    active = [condition for condition in query.conditions if condition.role is Role.ACTIVE]
+    conditions = _conditions(query)
+    equal = [condition for condition in conditions if condition.role is Role.EQUAL]
+    own = [condition for condition in conditions if condition.column == lead and condition.role is Role.RANGE]
+    active = [condition for condition in conditions if condition.role is Role.ACTIVE]
     chosen = equal[:1] if lead == "id" else [condition for condition in equal if condition.column == lead]
     return [*own, *active, *chosen]
 
 
 def _outside(query: Query) -> list[Condition]:
     inside = _inside(query)
-    return [condition for condition in query.conditions if condition not in inside]
+    return [condition for condition in _conditions(query) if condition not in inside]
+
+
+def _conditions(query: Query) -> tuple[Condition, ...]:
+    """Every filter of products makes conditions that know their column."""
+    return cast("tuple[Condition, ...]", query.conditions)
+
+
+def _reach(query: Query) -> int:
+    """Rows up to the end of the page, and one more to see whether others follow."""
+    return query.paging.offset + query.paging.limit + 1
 
 
 def _can_gather(query: Query, matches: int) -> bool:
     """Few match, and an index finds them."""
-    found_by_index = (condition.is_indexed and condition.role is not Role.ACTIVE for condition in query.conditions)
-    return matches <= counts.COUNTED_EXACTLY and any(found_by_index)
+    found_by_index = (condition.is_indexed and condition.role is not Role.ACTIVE for condition in _conditions(query))
+    return matches <= totals.COUNTED_EXACTLY and any(found_by_index)
 
 
 def _gathered_as_walked(query: Query) -> int:
@@ -224,7 +237,7 @@ def _has_ties(query: Query) -> bool:
 
 
 def _led_by(lead: Order) -> tuple[Order, ...]:
-    return (lead, Order("id", lead.descending))
+    return (lead, Order("id", lead.descending, SORTS["id"]))
 
 
 def _with(query: Query, condition: Condition) -> Query:
@@ -232,7 +245,9 @@ def _with(query: Query, condition: Condition) -> Query:
 
 
 def _at_or_behind(order: Order, value: Any) -> Condition:
-    return Condition(f"{order.sort.key} {order.beyond}= {order.sort.parameter}", (value,), order.column, Role.RANGE)
+    return Condition(
+        f"{order.sort.key} {order.at_or_beyond} {order.sort.parameter}", (value,), order.column, Role.RANGE
+    )
 
 
 def _before(order: Order, value: Any) -> Condition:

@@ -1,22 +1,23 @@
 """Up to a thousand products of one request: created and updated by SKU, with a result for each, in one transaction."""
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from domains.catalog import low_stock
 from domains.catalog.bulk_schemas import BulkItemOut, BulkOut, Outcome
 from domains.catalog.cleaning import try_clean
 from domains.catalog.columns import WRITABLE
-from domains.catalog.merge import NEVER_CLEARED, RACES, SKU, Merge, fold
+from domains.catalog.merge import NEVER_CLEARED, SKU, Merge, fold
+from domains.catalog.races import despite_races
 from domains.catalog.schemas import ProductPatch
 from domains.catalog.tables import Policy, Reason
 from lib.actor import acting
 from lib.errors import BadInput, FieldError
 from piccolo_conf import transaction
 
-TRIES = 5
+WRITTEN = {"create", "update"}
 WORDS = {"create": Outcome.CREATED, "update": Outcome.UPDATED, "unchanged": Outcome.UNCHANGED, "error": Outcome.ERROR}
 
 Texts = dict[str, str | None]
@@ -58,10 +59,7 @@ async def _merge(rows: Sequence[tuple[int, Texts]], results: list[BulkItemOut]) 
     columns = [name for name in WRITABLE if name in given]
     staged = [(place, [_staged(name, values) for name in columns]) for place, values in rows]
     merge = Merge(columns, Policy.UPSERT, Reason.ADJUSTMENT)
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(*RACES):
-            return await _merge_once(merge, staged, results)
-    return await _merge_once(merge, staged, results)
+    await despite_races(lambda: _merge_once(merge, staged, results))
 
 
 def _staged(name: str, values: Texts) -> str | None:
@@ -77,6 +75,9 @@ async def _merge_once(
         async with transaction() as connection:
             await merge.run(connection, staged)
             outcomes = await merge.outcomes(connection)
+            if low_stock.decides(merge.columns):
+                written = [row["product_id"] for row in outcomes if row["action"] in WRITTEN]
+                await low_stock.review(written)
     for place in {place for place, _ in staged} - {row["row_number"] for row in outcomes}:
         twin = [FieldError(SKU, "is that of a later item, in letters that only the database finds equal")]
         results[place] = msgspec.structs.replace(results[place], errors=twin)

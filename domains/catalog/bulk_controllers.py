@@ -17,13 +17,14 @@ from domains.catalog import bulk, bulk_jobs, changes
 from domains.catalog.bulk_schemas import BulkChangeOut, BulkDeleteIn, BulkJobOut, BulkOut, BulkUpdateIn
 from domains.catalog.changes import Change, TooMany
 from domains.catalog.controllers import sees_internal
-from domains.catalog.documentation import FilteredOperation
 from domains.catalog.export import export_csv
+from domains.catalog.filters import FILTERS
 from domains.catalog.jobs import run_bulk_change
 from domains.catalog.queries import read_list_query
 from domains.catalog.schemas import ProductPatch
 from lib.bodies import read_json
 from lib.errors import BadInput
+from lib.list_parameters import describe_filters, operation_with
 from lib.money import TYPE_DECODERS, decode
 from lib.openapi import REF, REQUEST_BODY
 
@@ -104,7 +105,7 @@ class BulkController(Controller):
     @get(
         "/export",
         guards=[requires(Scope.PRODUCTS_INTERNAL)],
-        operation_class=FilteredOperation,
+        operation_class=operation_with(describe_filters(FILTERS)),
         media_type="text/csv",
         summary="Products as CSV",
     )

@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from domains.catalog import low_stock
 from domains.catalog.bulk_schemas import BulkChangeOut, BulkDeleteIn, BulkPreviewRow, BulkUpdateIn, Selection
 from domains.catalog.cleaning import RULES
 from domains.catalog.columns import INTERNAL, WRITABLE
 from domains.catalog.filters import ACTIVE, Condition, read_filters
-from domains.catalog.queries import Binder
 from domains.catalog.tables import BulkKind
 from domains.events import services as events
 from lib.actor import Source, acting
 from lib.errors import BadInput, field_error
+from lib.listing import Binder
 from piccolo_conf import Connection, connected, fetch_value, transaction
 
 PIECE = 5_000
@@ -172,7 +173,10 @@ async def change_piece(connection: Connection, change: Change, ids: Sequence[int
     new = change.expressions(binder)
     assignments = ", ".join(f"{name} = {expression}" for name, expression in new.items())
     statement = f"UPDATE product SET {assignments} WHERE {chosen} AND {_differs(new)}"
-    return _number(await connection.execute(statement, *binder.values))
+    changed = _number(await connection.execute(statement, *binder.values))
+    if changed and low_stock.decides(new):
+        await low_stock.review(ids)
+    return changed
 
 
 async def record_summary(change: Change, *, matched: int, changed: int) -> None:

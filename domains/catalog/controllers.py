@@ -10,12 +10,11 @@ from litestar.params import FromPath, JSONBody
 from domains.accounts.auth import CallerRequest, requires
 from domains.accounts.scopes import Scope
 from domains.catalog import options, products, search
-from domains.catalog.documentation import ListOperation
 from domains.catalog.history import read_history
-from domains.catalog.queries import read_list_query
+from domains.catalog.queries import PRODUCTS, read_list_query
 from domains.catalog.schemas import FilterOptionsOut, ProductIn, ProductOut, ProductPatch
 from domains.events.schemas import EventOut
-from lib.http import IfMatch, Page, Paging, etag, here, link_header, make_page, provide_paging, read_if_match
+from lib.http import IfMatch, Page, Paging, etag, here, make_page, provide_paging, read_if_match, respond
 
 ProductKey: TypeAlias = FromPath[str]
 
@@ -29,15 +28,17 @@ class ProductController(Controller):
     path = "/api/products"
     tags = ("Products",)
 
-    @get(guards=[requires(Scope.PRODUCTS_READ)], operation_class=ListOperation, summary="Products, filtered and sorted")
+    @get(
+        guards=[requires(Scope.PRODUCTS_READ)],
+        operation_class=PRODUCTS.operation,
+        summary="Products, filtered and sorted",
+    )
     async def list_products(self, request: CallerRequest) -> Response[Page[ProductOut]]:
         """Far from the beginning a Link header carries the cursor to go on with."""
         internal = sees_internal(request)
         query = read_list_query(request.scope["query_string"], internal=internal)
         found = await search.list_products(query, internal=internal)
-        place = here(request)
-        page = make_page(found.products, query.paging, found.total, place, found.cursor)
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        return respond(request, found.products, query.paging, found.total, found.cursor)
 
     @post(guards=[requires(Scope.PRODUCTS_WRITE)], summary="Create a product")
     async def create_product(self, data: JSONBody[ProductIn], request: CallerRequest) -> Response[ProductOut]:

@@ -1,34 +1,23 @@
 """How many products there are and how many match, without ever counting for long."""
 
 import contextlib
-import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import asyncpg
 import msgspec
 
-from domains.catalog.filters import Condition
-from domains.catalog.queries import Binder
+from lib import totals
+from lib.filters import Condition
 from lib.http import Total
-from piccolo_conf import Connection, connected, fetch_value
+from lib.listing import Binder
+from piccolo_conf import Connection, connected, fetch
 
-COUNTED_EXACTLY = 25_000
-KEPT_SECONDS = 10
-MOST_KEPT = 1000
 LONGEST_MILLISECONDS = 40
 
 # Bitmaps over a large table need more than the default memory; compiling a plan costs more than these queries; and what
 # is rare in one search is common in the next.
 SETTINGS = "SET LOCAL work_mem = '32MB'; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan"
 COUNT = "SELECT count(*) FROM (SELECT FROM product {where} LIMIT {most}) AS m"
-
-_kept: dict[Any, tuple[float, Any]] = {}
-
-
-def forget() -> None:
-    """Count anew: for tests."""
-    _kept.clear()
 
 
 @contextlib.asynccontextmanager
@@ -41,11 +30,11 @@ async def reading(settings: str = SETTINGS) -> AsyncIterator[Connection]:
 
 async def table_size() -> int:
     """The planner's estimate, which follows the size of the file: right within seconds of an import, and free."""
-    if (kept := _recall("size")) is not None:
+    if (kept := totals.recall("product")) is not None:
         return int(kept)
     async with connected() as connection:
         size = await estimate(connection, ())
-    _keep("size", size)
+    totals.keep("product", size)
     return size
 
 
@@ -59,20 +48,20 @@ async def estimate(connection: Connection, conditions: Sequence[Condition]) -> i
 
 async def count_all(size: int) -> Total:
     """Without a filter."""
-    if size > COUNTED_EXACTLY:
+    if size > totals.COUNTED_EXACTLY:
         return Total(size, is_exact=False)
-    return Total(await fetch_value("SELECT count(*) FROM product"), is_exact=True)
+    return await count_exactly(())
 
 
 async def count_exactly(conditions: Sequence[Condition]) -> Total:
     binder = Binder()
     where = binder.where(conditions)
-    return Total(await fetch_value(f"SELECT count(*) FROM product {where}", *binder.values), is_exact=True)
+    return await totals.count_exactly(fetch, "product", where, binder.values)
 
 
-async def count_matches(conditions: tuple[Condition, ...], size: int) -> Total:
+async def count_matches(conditions: Sequence[Condition], size: int) -> Total:
     """Exact up to 25,000, unless even that takes long; on large tables kept for 10 s."""
-    if size <= COUNTED_EXACTLY:
+    if size <= totals.COUNTED_EXACTLY:
         return await count_exactly(conditions)
     if (kept := recall(conditions)) is not None:
         return kept
@@ -81,22 +70,22 @@ async def count_matches(conditions: tuple[Condition, ...], size: int) -> Total:
     return total
 
 
-def recall(conditions: tuple[Condition, ...]) -> Total | None:
-    kept: Total | None = _recall(_key(conditions))
+def recall(conditions: Sequence[Condition]) -> Total | None:
+    kept: Total | None = totals.recall(_key(conditions))
     return kept
 
 
-def keep(conditions: tuple[Condition, ...], total: Total) -> None:
-    _keep(_key(conditions), total)
+def keep(conditions: Sequence[Condition], total: Total) -> None:
+    totals.keep(_key(conditions), total)
 
 
 async def _count_in_time(conditions: Sequence[Condition]) -> Total:
     try:
         async with reading(f"{SETTINGS}; SET LOCAL statement_timeout = {LONGEST_MILLISECONDS}") as connection:
             binder = Binder()
-            statement = COUNT.format(where=binder.where(conditions), most=COUNTED_EXACTLY + 1)
+            statement = COUNT.format(where=binder.where(conditions), most=totals.COUNTED_EXACTLY + 1)
             count = await connection.fetchval(statement, *binder.values)
-            if count <= COUNTED_EXACTLY:
+            if count <= totals.COUNTED_EXACTLY:
                 return Total(count, is_exact=True)
     except asyncpg.QueryCanceledError:
         pass
@@ -108,16 +97,5 @@ async def guess(conditions: Sequence[Condition]) -> Total:
         return Total(await estimate(connection, conditions), is_exact=False)
 
 
-def _key(conditions: tuple[Condition, ...]) -> bytes:
+def _key(conditions: Sequence[Condition]) -> bytes:
     return msgspec.json.encode([(condition.clause, condition.values) for condition in conditions])
-
-
-def _recall(key: Any) -> Any:
-    until, value = _kept.get(key, (0.0, None))
-    return value if until > time.monotonic() else None
-
-
-def _keep(key: Any, value: Any) -> None:
-    while len(_kept) >= MOST_KEPT:
-        del _kept[next(iter(_kept))]
-    _kept[key] = (time.monotonic() + KEPT_SECONDS, value)

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 
 from domains.catalog.columns import WRITABLE
-from domains.catalog.filters import Condition
-from domains.catalog.queries import Binder
 from lib.csv_safety import escape_formula
+from lib.filters import Condition
+from lib.listing import Binder
 from piccolo_conf import fetch
 
 ROWS_AT_ONCE = 1000

@@ -1,30 +1,33 @@
-"""The words a list understands: filters, each a clause of our own with its values as parameters.
+"""The words that filter products: each becomes a clause that knows its column and how an index meets it.
 
 Every column that can be filtered has an index that finds few rows; only description__icontains has none.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-import msgspec
+from lib import filters
+from lib.filters import (
+    AMOUNT_SCHEMA,
+    DAY_SCHEMA,
+    FLAG_SCHEMA,
+    MOST_WORDS,
+    TEXT,
+    TIME_SCHEMA,
+    WHOLE_SCHEMA,
+    Filter,
+    escape_like,
+    read_amount,
+    read_day,
+    read_flag,
+    read_time,
+    read_whole,
+)
 
-from domains.catalog.schemas import LARGEST_INTEGER
-from lib.errors import BadInput, FieldError
-
-LONGEST_VALUE = 500
-MOST_VALUES = 100
-MOST_WORDS = 10
 SHORTEST_TRIGRAM = 3
 TRIGRAM = re.compile(r"[^\W_]{3}")
-WHOLE = re.compile("-?[0-9]{1,10}")
-NUMBER = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,10})?")
-# A plus that nobody escaped arrives as a space: 2030-01-31T12:00:00 02:00.
-LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)")
-YES, NO = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 # The expression of product_search: one index for both, and a word of several letters must stand in either.
 NAME_AND_SKU = "(name || ' ' || sku)"
@@ -39,22 +42,12 @@ class Role(StrEnum):
     OTHER = "other"
 
 
-class Condition(msgspec.Struct, frozen=True):
-    """A clause with `{0}` for its parameter, if it has one. `is_indexed`: an index finds what it leaves."""
+class Condition(filters.Condition, frozen=True):
+    """`is_indexed`: an index finds what it leaves."""
 
-    clause: str
-    values: tuple[Any, ...] = ()
     column: str = ""
     role: Role = Role.OTHER
     is_indexed: bool = True
-
-
-class Filter(msgspec.Struct, frozen=True):
-    """`build` raises ValueError with a plain sentence; `schema` is the JSON schema of one value."""
-
-    build: Callable[[Sequence[str]], list[Condition]]
-    schema: dict[str, Any]
-    description: str = ""
 
 
 ACTIVE = Condition("is_active", (), "is_active", Role.ACTIVE)
@@ -63,69 +56,7 @@ INACTIVE = Condition("NOT is_active", (), "is_active", Role.EQUAL)
 
 def read_filters(given: Mapping[str, Sequence[str]]) -> tuple[Condition, ...]:
     """Conditions of filters by name; raises BadInput for unknown names (with the known ones) and for bad values."""
-    conditions: list[Condition] = []
-    errors = [FieldError(name, "is not a known filter") for name in given if name not in FILTERS]
-    if errors:
-        unknown = ", ".join(error.field for error in errors)
-        raise BadInput(f"Unknown filter: {unknown}. Known are: {', '.join(FILTERS)}.", errors=errors)
-    for name, values in given.items():
-        try:
-            conditions += FILTERS[name].build(_split(name, values))
-        except ValueError as error:
-            errors.append(FieldError(name, str(error)))
-    if errors:
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
-    return tuple(conditions)
-
-
-def _split(name: str, values: Sequence[str]) -> Sequence[str]:
-    if name.endswith("__in"):
-        values = [part for value in values for part in value.split(",")] if len(values) == 1 else values
-        if len(values) > MOST_VALUES:
-            raise ValueError(f"takes at most {MOST_VALUES} values")
-    elif len(values) != 1:
-        raise ValueError("takes one value")
-    if any(len(value) > LONGEST_VALUE for value in values):
-        raise ValueError(f"must have at most {LONGEST_VALUE} characters")
-    return values
-
-
-def escape_like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def read_whole(text: str) -> int:
-    if not WHOLE.fullmatch(text) or abs(int(text)) > LARGEST_INTEGER:
-        raise ValueError("expected a whole number")
-    return int(text)
-
-
-def read_amount(text: str) -> Decimal:
-    if not NUMBER.fullmatch(text):
-        raise ValueError("expected a number like 29.99")
-    return Decimal(text)
-
-
-def read_time(text: str) -> datetime:
-    """A day means its beginning, and a time without a zone is UTC."""
-    try:
-        found = datetime.fromisoformat(LOST_PLUS.sub("+", text))
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("expected a time like 2030-01-31T12:00:00Z") from None
-
-
-def read_day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ValueError("expected a date like 2030-01-31") from None
-
-
-def read_flag(text: str) -> bool:
-    if text.lower() not in YES | NO:
-        raise ValueError("expected true or false")
-    return text.lower() in YES
+    return filters.read_filters(given, FILTERS)
 
 
 def _equal(
@@ -182,11 +113,6 @@ def _is_active(values: Sequence[str]) -> list[Condition]:
     return [ACTIVE if read_flag(values[0]) else INACTIVE]
 
 
-TEXT = {"type": "string", "maxLength": LONGEST_VALUE}
-WHOLE_SCHEMA = {"type": "integer", "minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER}
-AMOUNT_SCHEMA = {"type": "string", "pattern": f"^{NUMBER.pattern}$"}
-TIME_SCHEMA = {"type": "string", "format": "date-time"}
-DAY_SCHEMA = {"type": "string", "format": "date"}
 SAME_TEXT = (
     *("brand", "condition", "gender", "product_type", "handle", "color", "size"),
     *("age_group", "currency", "external_id", "gtin"),
@@ -219,7 +145,7 @@ FILTERS: dict[str, Filter] = {
     "description__icontains": Filter(_contains("description"), TEXT, "Slow on large catalogues: no index."),
     **{name: Filter(_equal(name), TEXT) for name in SAME_TEXT},
     **{f"{name}__in": Filter(_among(name), TEXT, "Comma-separated.") for name in SAME_TEXT},
-    "is_active": Filter(_is_active, {"type": "boolean"}),
+    "is_active": Filter(_is_active, FLAG_SCHEMA),
     "price": Filter(_equal("price", read_amount), AMOUNT_SCHEMA),
     **_ranged("price", "price", read_amount, AMOUNT_SCHEMA),
     "inventory_quantity": Filter(_equal("inventory_quantity", read_whole), WHOLE_SCHEMA),

@@ -5,8 +5,8 @@ from queues.job import job
 
 
 @job("run_bulk_change", timeout=6 * 3600)
-async def run_bulk_change(job_id: UUID | str) -> None:
-    await bulk_jobs.run_bulk_change(UUID(str(job_id)))
+async def run_bulk_change(job_id: UUID) -> None:
+    await bulk_jobs.run_bulk_change(job_id)
 
 
 async def ring_waiting_changes() -> None:

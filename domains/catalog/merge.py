@@ -12,6 +12,7 @@ import msgspec
 
 from domains.catalog import stock
 from domains.catalog.columns import WRITABLE
+from domains.catalog.races import Raced
 from domains.catalog.tables import Policy, Reason
 from piccolo_conf import Connection
 from settings import settings
@@ -83,6 +84,18 @@ LOCK_CHANGED = """
     ORDER BY id FOR NO KEY UPDATE
 """
 
+# Deleted since it was matched: what is to become of the row is open again.
+FORGET_DELETED = """
+    UPDATE product_stage SET product_id = NULL, action = NULL
+    WHERE action = 'update' AND NOT EXISTS (SELECT FROM product p WHERE p.id = product_id)
+"""
+
+# Nobody deactivates it until the transaction ends.
+HOLD_LOCATION = """
+    SELECT id FROM location
+    WHERE is_active AND CASE WHEN $1::int IS NULL THEN is_default ELSE id = $1 END FOR KEY SHARE
+"""
+
 # Only now, behind the locks, is the difference certain.
 MEASURE_STOCK = """
     UPDATE product_stage s SET delta = s.inventory_quantity::int - {on_hand}
@@ -97,6 +110,12 @@ REFUSE_SHORT = """
     UPDATE product_stage s SET action = 'error', field = 'inventory_quantity',
         message = 'inventory_quantity needs ' || -delta || ' less, but only ' || {level} || ' lie at this location'
     WHERE action = 'update' AND delta < 0 AND {level} + delta < 0
+"""
+
+REFUSE_CLOSED = """
+    UPDATE product_stage SET action = 'error', field = 'inventory_quantity',
+        message = 'inventory_quantity cannot be booked: this location is not active'
+    WHERE action = 'update' AND delta <> 0 OR action = 'create' AND inventory_quantity::int <> 0
 """
 
 INSERT_NEW = """
@@ -128,20 +147,6 @@ def fold(sku: str | None) -> str:
     return text.lower() if text.isascii() else "".join(map(str.lower, text))
 
 
-class Raced(Exception):
-    """Not a fault: a product of the set was deleted or renamed between two statements. Do it again."""
-
-
-# Together with Raced: what two writers at once can do to each other. The set may simply be merged again.
-RACES = (
-    Raced,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.UniqueViolationError,
-    asyncpg.ForeignKeyViolationError,
-)
-
-
 class Rejected(msgspec.Struct, frozen=True):
     row_number: int
     sku: str
@@ -171,11 +176,17 @@ class Merge:
         self.plain = [name for name in columns if name not in (SKU, QUANTITY)]
         self.policy = policy
         self.reason = reason
-        self.location = str(location_id) if location_id else "(SELECT id FROM location WHERE is_default)"
-        self.by_location = location_id is not None
+        self.location_id = location_id
 
     async def run(self, connection: Connection, rows: Sequence[tuple[int, Sequence[str | None]]]) -> Merged:
-        """Raises one of RACES, after which the transaction is lost and all may be tried again."""
+        """Raises one of RACES, after which the transaction is lost and all may be tried again.
+
+        Every statement means the default location that there was at the beginning.
+        """
+        held = await connection.fetchval(HOLD_LOCATION, self.location_id)
+        if held is None and self.location_id is None:
+            raise Raced
+        self.location, self.is_open = held or self.location_id, held is not None
         await connection.execute(f"DROP TABLE IF EXISTS product_stage; {PLAN_BY_INDEX}; {self._stage()}")
         await connection.copy_records_to_table(
             "product_stage",
@@ -185,6 +196,7 @@ class Merge:
         await connection.execute(f"{DROP_TWINS}; {self._match()}")
         merged = await self._report(connection, len(rows))
         if merged.unchanged + merged.skipped < len(rows):
+            await self._lock(connection, merged.updated)
             await self._decide(connection)
             updated = await self._write(connection)
             merged = await self._report(connection, len(rows))
@@ -197,8 +209,13 @@ class Merge:
         """Of the last run: row_number, product_id, action (create, update, unchanged, skip, error), field, message."""
         return await connection.fetch(OUTCOMES)
 
+    async def _lock(self, connection: Connection, changed: int) -> None:
+        """The products that will change, of which some may be gone by now."""
+        if await connection.execute(LOCK_CHANGED) != f"SELECT {changed}":
+            await connection.execute(FORGET_DELETED)
+
     async def _decide(self, connection: Connection) -> None:
-        """Give every row that is new or differs its action, and lock the products that will change."""
+        """Give every row that is new its action, and refuse what cannot be."""
         if self.policy is Policy.UPDATE_ONLY:
             await connection.execute(SKIP_NEW)
         else:
@@ -207,11 +224,12 @@ class Merge:
             await connection.execute(NUMBER_NEW)
         if EXTERNAL_ID in self.columns:
             await connection.execute(REFUSE_TAKEN_ID)
-        await connection.execute(LOCK_CHANGED)
         if QUANTITY in self.columns:
             await connection.execute(MEASURE_STOCK.format(on_hand=self._on_hand()))
             level = LEVEL.format(product="s.product_id", location=self.location)
             await connection.execute(REFUSE_SHORT.format(level=level))
+            if not self.is_open:
+                await connection.execute(REFUSE_CLOSED)
 
     async def _write(self, connection: Connection) -> str:
         """Products first, their totals with them, then levels and ledger. Returns the tag of the update."""
@@ -251,7 +269,7 @@ class Merge:
 
     def _on_hand(self) -> str:
         """What the given quantity is compared with: the product's total, or its level where a location is named."""
-        return LEVEL.format(product="p.id", location=self.location) if self.by_location else "p.inventory_quantity"
+        return LEVEL.format(product="p.id", location=self.location) if self.location_id else "p.inventory_quantity"
 
     def _insert(self) -> str:
         return INSERT_NEW.format(

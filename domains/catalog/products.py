@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from domains.catalog import stock
+from domains.catalog import low_stock, stock
 from domains.catalog.cleaning import clean
 from domains.catalog.columns import WRITABLE, placeholders, select_list, shape
 from domains.catalog.schemas import LARGEST_INTEGER, ProductIn, ProductOut, ProductPatch
@@ -79,7 +79,9 @@ async def create_product(product: ProductIn, *, internal: bool) -> ProductOut:
     with naming_conflicts():
         async with transaction():
             created = shape(await fetch(statement, *values.values()))[0]
-            await _book(created.id, values.get("inventory_quantity", 0))
+            if quantity := values.get("inventory_quantity", 0):
+                await _book(created.id, quantity)
+                await low_stock.review([created.id])
     return created
 
 
@@ -123,6 +125,8 @@ async def _change(key: str, values: dict[str, Any], versions: frozenset[int] | N
             changed = {name: value for name, value in values.items() if _differs(name, old[name], value)}
             await _write(old["id"], changed)
             await _book(old["id"], changed.get("inventory_quantity", before) - before)
+            if low_stock.decides(changed):
+                await low_stock.review([old["id"]])
             found = await fetch(f"SELECT {select_list(internal=internal)} FROM product WHERE id = $1", old["id"])
     return shape(found)[0]
 

@@ -4,9 +4,10 @@ import msgspec
 
 from domains.catalog import bounded, counts
 from domains.catalog.columns import INTERNAL_LIST, PUBLIC_LIST, shape
-from domains.catalog.queries import Binder, Query, order_by, write_cursor
 from domains.catalog.schemas import ProductOut
+from lib import totals
 from lib.http import NO_COUNT, Count, Style, Total
+from lib.listing import Binder, Query, cursor_behind, order_by
 from piccolo_conf import fetch
 
 
@@ -22,13 +23,13 @@ async def list_products(query: Query, *, internal: bool) -> Found:
     """A page with its count, as far as that is asked for and can be told cheaply."""
     columns = INTERNAL_LIST if internal else PUBLIC_LIST
     size = await counts.table_size()
-    if size <= counts.COUNTED_EXACTLY or bounded.is_one_walk(query):
+    if size <= totals.COUNTED_EXACTLY or bounded.is_one_walk(query):
         products, total = await _find_directly(query, columns), None
     else:
         products, total = await _find_bounded(query, columns, size)
     has_more = len(products) > query.paging.limit
     del products[query.paging.limit :]
-    cursor = write_cursor(query, products[-1]) if has_more else None
+    cursor = _cursor(query, products[-1]) if has_more else None
     return Found(products, cursor, total or await _total(query, len(products), size, has_more=has_more))
 
 
@@ -65,3 +66,7 @@ async def _total(query: Query, shown: int, size: int, *, has_more: bool) -> Tota
     if not query.conditions:
         return await counts.count_all(size)
     return await counts.count_matches(query.conditions, size)
+
+
+def _cursor(query: Query, last: ProductOut) -> str:
+    return cursor_behind(query, {order.column: getattr(last, order.column) for order in query.orders})

@@ -89,16 +89,17 @@ ADD_TO_TOTALS = """
     )
 """
 
-SHORT = (
-    "SELECT s.product_id, p.sku, s.location, s.wanted, s.available FROM short s JOIN product p ON p.id = s.product_id"
-)
+SHORT = """
+    SELECT s.product_id, p.sku, s.location AS location_id, l.code AS location, s.wanted, s.available
+    FROM short s JOIN product p ON p.id = s.product_id LEFT JOIN location l ON l.id = s.location
+"""
 
 BOOK_GIVEN = BOOK.format(reason=5, note=6, reference=7, actor=8)
 RECORD = f"WITH {MOVES}, {BOOK_GIVEN} {SHORT}"
 # Refusals first; without any, the products whose low-stock notification may have to change.
 MOVE = f"""
     WITH {MOVES}, {BOOK_GIVEN}, {ADD_TO_TOTALS}
-    {SHORT} UNION ALL SELECT id, NULL, NULL, NULL, NULL FROM total WHERE is_low_or_was
+    {SHORT} UNION ALL SELECT id, NULL, NULL, NULL, NULL, NULL FROM total WHERE is_low_or_was
 """
 BOOK_STAGED = """
     WITH move AS MATERIALIZED (
@@ -136,6 +137,10 @@ class OutOfStock(Conflict):
     """There is not enough stock for this."""
 
 
+class TooMuchStock(Conflict):
+    """There would be more than 2147483647 of a product in stock."""
+
+
 class ProductGone(Conflict):
     """A product was deleted in the meantime."""
 
@@ -159,10 +164,13 @@ async def move_stock(moves: Sequence[Move], *, reason: Reason, note: str = "") -
 
 
 async def move_locked(moves: Sequence[Move], *, reason: Reason, note: str = "") -> None:
-    """`move_stock` for products that the caller has locked."""
+    """`move_stock` for products that the caller has locked. Raises OutOfStock and TooMuchStock."""
     who = actor.current()
     given = (*_columns(moves), reason, note, who.reference, who.user_id, settings.low_stock_threshold)
-    rows = await fetch(MOVE, *given)
+    try:
+        rows = await fetch(MOVE, *given)
+    except asyncpg.NumericValueOutOfRangeError:
+        raise TooMuchStock from None
     _refuse([row for row in rows if row["wanted"] is not None])
     if rows:
         await low_stock.review([row["product_id"] for row in rows])
@@ -194,7 +202,8 @@ def _refuse(short: Sequence[asyncpg.Record]) -> None:
         first = short[0]
         raise OutOfStock(
             f"Only {first['available']} of {first['sku']} are available, {first['wanted']} were wanted.",
-            extra={"items": [dict(row) for row in short]},
+            # What may be taken from anywhere names no location.
+            extra={"items": [{name: value for name, value in row.items() if value is not None} for row in short]},
         )
 
 

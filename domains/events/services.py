@@ -34,7 +34,10 @@ CHANGES = msgspec.json.Decoder(dict[str, tuple[Any, Any]])
 
 
 async def record(topic: str, *, subject: str, data: object, product_id: int | None = None) -> None:
-    """Write a fact ("import.completed") next to the write that it tells of, in the same transaction."""
+    """Write a fact ("import.completed") next to the write that it tells of, in the same transaction.
+
+    record_event() does the same inside a statement.
+    """
     who = actor.current()
     async with transaction():
         await execute(

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, get, post
-from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
@@ -24,10 +23,11 @@ from domains.imports.layout import ERROR_COLUMN
 from domains.imports.schemas import AcceptedOut, JobDetailOut, JobOut, NewImport, PreviewOut
 from domains.imports.upload import Upload, receive
 from domains.imports.watching import watch
+from domains.inventory.locations import find_location
 from lib import files
 from lib.csv_safety import escape_formula
 from lib.errors import field_error
-from lib.http import NO_COUNT, IdempotencyKey, Page, Paging, Style, Total, here, make_page, provide_paging
+from lib.http import IdempotencyKey, Page, respond
 from lib.openapi import REQUEST_BODY
 from settings import settings
 
@@ -109,7 +109,7 @@ async def _read_fields(upload: Upload, user_id: int) -> NewImport:
         file=upload.file,
         filename=upload.filename,
         policy=_read_policy(upload.fields.get("policy", Policy.UPSERT)),
-        location_id=await services.find_location(location) if location else None,
+        location_id=await find_location(location) if location else None,
         dry_run=_read_flag("dry_run", upload.fields.get("dry_run", "false")),
         mapping=services.read_mapping(upload.fields.get("mapping", "{}")),
         requested_by=user_id,
@@ -134,15 +134,12 @@ class JobController(Controller):
     tags = ("Imports",)
     guards = (requires(Scope.IMPORTS_WRITE),)
 
-    @get(summary="Imports, newest first", dependencies={"paging": Provide(provide_paging, sync_to_thread=False)})
-    async def list_jobs(self, paging: NamedDependency[Paging], request: CallerRequest) -> Page[JobOut]:
-        """By page or offset; there is no cursor here."""
-        if paging.style is Style.CURSOR:
-            raise field_error("after", "is not offered here: use page or offset")
-        jobs = await listing.list_imports(limit=paging.limit + 1, offset=paging.offset)
-        total = Total(await listing.count_imports(), is_exact=True) if paging.wants_count else NO_COUNT
-        more = "more" if len(jobs) > paging.limit else None
-        return make_page(jobs[: paging.limit], paging, total, here(request), more)
+    @get(operation_class=listing.JOBS.operation, summary="Imports, filtered and sorted")
+    async def list_jobs(self, request: CallerRequest) -> Response[Page[JobOut]]:
+        """Newest first."""
+        query = listing.JOBS.read(request.scope["query_string"])
+        jobs, total, cursor = await listing.list_imports(query)
+        return respond(request, jobs, query.paging, total, cursor)
 
     @get("/{job_id:uuid}", summary="One import with its first hundred errors")
     async def show(self, job_id: FromPath[UUID]) -> JobDetailOut:

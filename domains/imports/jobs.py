@@ -7,8 +7,8 @@ LONGEST_IMPORT_SECONDS = 6 * 3600
 
 
 @job("run_import", timeout=LONGEST_IMPORT_SECONDS, queue="imports")
-async def run_import(import_id: UUID | str) -> None:
-    await work.run_import(UUID(str(import_id)))
+async def run_import(import_id: UUID) -> None:
+    await work.run_import(import_id)
 
 
 async def ring_waiting() -> None:

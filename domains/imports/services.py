@@ -106,14 +106,6 @@ def _check_mapping(mapping: dict[str, str]) -> None:
             raise field_error("mapping", f"{header!r} is mapped to {name!r}; the columns are: {', '.join(BY_NAME)}")
 
 
-async def find_location(code: str) -> int:
-    """Raises BadInput that names the field for an unknown code."""
-    location_id = await fetch_value("SELECT id FROM location WHERE code = $1 AND is_active", code)
-    if location_id is None:
-        raise field_error("location", f"there is no active location {code!r}")
-    return int(location_id)
-
-
 async def cancel_import(import_id: UUID) -> JobOut:
     """It stops at the next chunk; what is in stays in."""
     if await fetch_row(CANCEL, import_id) is None:

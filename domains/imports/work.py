@@ -9,7 +9,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from domains.catalog.merge import RACES, Merge, Merged
+from domains.catalog import low_stock
+from domains.catalog.merge import Merge, Merged
+from domains.catalog.races import Raced, despite_races
 from domains.catalog.tables import Reason
 from domains.imports import progress
 from domains.imports.chunks import Chunk, make_chunks
@@ -29,7 +31,6 @@ logger = log.get("imports")
 
 CHUNK_ROWS = settings.import_chunk_rows
 HEARTBEAT_SECONDS = settings.import_lease_seconds / 4
-TRIES = 5
 # The last one: a text that is too long for its index.
 REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 LOST_DATABASE = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError)
@@ -52,7 +53,7 @@ async def run_import(import_id: UUID) -> None:
             await _run_claimed(claim)
         except LeaseLost:
             logger.info("import_let_go", import_id=str(claim.id))
-        except LOST_DATABASE as error:
+        except (Raced, *LOST_DATABASE) as error:
             logger.warning("import_interrupted", import_id=str(claim.id), error=type(error).__name__)
         except asyncio.CancelledError:
             # The worker is told to stop: the next one need not wait for the lease to end.
@@ -66,7 +67,7 @@ async def _run_claimed(claim: Claim) -> None:
             await _import_file(claim)
     except FileRefused as refused:
         await progress.fail(claim, refused.reason, refused.detail)
-    except (LeaseLost, *LOST_DATABASE):
+    except (LeaseLost, Raced, *LOST_DATABASE):
         raise
     except Exception as error:
         logger.exception("import_failed", import_id=str(claim.id))
@@ -87,6 +88,8 @@ async def _import_file(claim: Claim) -> None:
     chunks = make_chunks(read_batches(path, layout), survey, after=claim.cursor, size=CHUNK_ROWS)
     async for chunk in _read_ahead(chunks):
         await _import_chunk(claim, merge, chunk)
+    if not claim.dry_run and low_stock.decides(merge.columns):
+        await low_stock.review_all()
     await progress.complete(claim)
     logger.info("import_completed", import_id=str(claim.id), rows=survey.total)
     await _tidy(claim)
@@ -106,20 +109,13 @@ async def _read_ahead(chunks: Iterator[Chunk]) -> AsyncIterator[Chunk]:
 async def _import_chunk(claim: Claim, merge: Merge, chunk: Chunk) -> None:
     """A chunk that the database refuses is halved until the row that it refuses stands alone and is reported."""
     try:
-        await _merge_despite_races(claim, merge, chunk)
+        await despite_races(lambda: _merge_chunk(claim, merge, chunk))
     except REFUSALS as refusal:
         if len(chunk.rows) == 1:
             await _reject(claim, merge, chunk, f"the database refused the row: {refusal}")
             return
         for half in chunk.halves():
             await _import_chunk(claim, merge, half)
-
-
-async def _merge_despite_races(claim: Claim, merge: Merge, chunk: Chunk) -> None:
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(*RACES):
-            return await _merge_chunk(claim, merge, chunk)
-    return await _merge_chunk(claim, merge, chunk)
 
 
 async def _reject(claim: Claim, merge: Merge, chunk: Chunk, message: str) -> None:

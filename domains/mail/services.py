@@ -7,10 +7,11 @@ it is sent or given up. That is also why there is no sending again by hand: whoe
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -84,10 +85,16 @@ class Template(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - A letter, not a secret.
     CHANGE_EMAIL = "change_email"
     EMAIL_CHANGED = "email_changed"
+    LOW_STOCK = "low_stock"
+    STOCK_DIFFERENCES = "stock_differences"
 
 
 # Everything else loses its words after sending: a new letter is secret until somebody adds it here.
 WITHOUT_SECRETS = {Template.ACCOUNT_ACTIVATED, Template.PASSWORD_CHANGED, Template.EMAIL_CHANGED}
+WITHOUT_SECRETS |= {Template.LOW_STOCK, Template.STOCK_DIFFERENCES}
+
+# A text, or the rows of a table.
+Fact: TypeAlias = str | Sequence[Mapping[str, str]]
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -116,7 +123,7 @@ class Letter(msgspec.Struct, frozen=True):
         return hmac.digest(derive_key("message-id"), row.encode(), hashlib.sha256).hex()[:32]
 
 
-async def write(to: str, template: Template, facts: Mapping[str, str]) -> int:
+async def write(to: str, template: Template, facts: Mapping[str, Fact]) -> int:
     """One row, in the open transaction; ring for a worker after it. Its id.
 
     The words are made here, so that a missing fact (jinja2.UndefinedError) or an address of two lines
@@ -128,12 +135,19 @@ async def write(to: str, template: Template, facts: Mapping[str, str]) -> int:
     return letter_id
 
 
-def _tidy(name: str, fact: str) -> str:
-    """In one line; and a person's name must not carry a stranger's advertisement to an address of their choice."""
-    line = " ".join(fact.split())
+def _tidy(name: str, fact: Fact) -> Fact:
+    """Each text in one line; and a person's name must not carry a stranger's advertisement to an address of their
+    choice."""
+    if not isinstance(fact, str):
+        return [{column: _in_one_line(text) for column, text in row.items()} for row in fact]
+    line = _in_one_line(fact)
     if name != "name":
         return line
     return "" if LIKE_AN_ADDRESS.search(line) else line[:LONGEST_NAME]
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(mail.CONTROL.sub(" ", text).split())
 
 
 async def claim() -> Letter | None:

@@ -10,9 +10,10 @@ DESCRIPTION = "Constraints and indexes of schedules, and the first schedules"
 
 RULES = """
 ALTER TABLE schedule ADD CONSTRAINT schedule_name_given CHECK (btrim(name) <> '');
+ALTER TABLE schedule ADD CONSTRAINT schedule_arguments_named CHECK (jsonb_typeof(arguments) = 'object');
 CREATE INDEX schedule_due ON schedule (next_run_at) WHERE enabled;
 CREATE UNIQUE INDEX schedule_run_key ON schedule_run (schedule, due_at);
-CREATE INDEX schedule_run_unfinished ON schedule_run (id) WHERE state IN ('pending', 'running');
+CREATE UNIQUE INDEX schedule_run_unfinished ON schedule_run (schedule, state) WHERE state IN ('pending', 'running');
 ALTER TABLE schedule_run
     ADD CONSTRAINT schedule_run_state_known CHECK (state IN ('pending', 'running', 'done', 'failed'))
 """

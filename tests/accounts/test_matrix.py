@@ -13,8 +13,14 @@ from PIL import Image
 
 from app import app
 from domains.accounts.tables import Role
+from domains.catalog.stock import Move, move_stock
+from domains.catalog.tables import Reason
+from domains.orders.deliveries import create_delivery
+from domains.orders.delivery_schemas import DeliveryIn
+from piccolo_conf import fetch_value
 from tests.accounts.matrix import ANYONE, MATRIX, MOUNTS, SHARED, STAFF, Admits
 from tests.conftest import make_client, sign_in_as
+from tests.orders.placing import place, user_id
 
 ORDER = list(Admits)
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -84,10 +90,25 @@ async def owned_picture(owner: httpx.AsyncClient) -> dict[str, str]:
     return {"user_id": str((await owner.get("/auth/users/me")).json()["id"])}
 
 
+async def owned_order(owner: httpx.AsyncClient) -> dict[str, str]:
+    product_id = await fetch_value("INSERT INTO product (sku, name) VALUES ('A-1', 'A') RETURNING id")
+    await move_stock([Move(product_id, 1)], reason=Reason.PURCHASE)
+    return {"order_id": str((await place(owner, (product_id, 1)))["id"])}
+
+
+async def owned_delivery(owner: httpx.AsyncClient) -> dict[str, str]:
+    known = await owned_order(owner)
+    await create_delivery(int(known["order_id"]), DeliveryIn(assigned_to=await user_id(owner)))
+    return known
+
+
 # Each makes something that belongs to its caller, and tells the id that a stranger tries.
 OWNED = {
     "DELETE /auth/api-keys/{key_id}": owned_api_key,
     "GET /auth/users/{user_id}/avatar": owned_picture,
+    "GET /api/sales-orders/{order_id}": owned_order,
+    "GET /api/sales-orders/{order_id}/delivery": owned_delivery,
+    "PATCH /api/sales-orders/{order_id}/delivery": owned_delivery,
 }
 
 

@@ -95,6 +95,16 @@ async def test_a_code_signs_in_after_the_password(browser: httpx.AsyncClient, ph
     assert (await browser.get(f"{TABLES}/")).status_code == 200
 
 
+async def test_the_page_that_was_asked_for_comes_after_the_code(browser: httpx.AsyncClient, phone: Phone) -> None:
+    asked = await submit(browser, "sign-in/", username="grace", password=PASSWORD, next="pages/stock/")
+    form = dict(re.findall(r'name="(halfway|next)" value="([^"]*)"', asked.text))
+    assert "?next=pages%2Fstock%2F" in asked.text
+    wrong = await submit(browser, "sign-in/", **form, code="x")
+    assert 'name="next" value="pages/stock/"' in wrong.text
+    response = await submit(browser, "sign-in/", **form, code=phone.code())
+    assert (response.status_code, response.headers["location"]) == (303, "/admin/pages/stock/")
+
+
 async def test_the_password_alone_opens_nothing(browser: httpx.AsyncClient) -> None:
     await ask(browser)
     assert (await browser.get(f"{TABLES}/")).status_code == 401

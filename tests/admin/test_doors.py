@@ -59,7 +59,8 @@ async def test_what_only_begins_like_it_is_not_found(client: httpx.AsyncClient, 
 async def test_a_stranger_is_led_to_the_sign_in(client: httpx.AsyncClient) -> None:
     for path in ("/admin/", "/admin/pages/queues/", "/admin/pages/products/", "/admin/api/mfa-setup/"):
         response = await client.get(path)
-        assert (response.status_code, response.headers["location"]) == (303, "/admin/sign-in/")
+        assert response.status_code == 303
+        assert response.headers["location"].partition("?")[0] == "/admin/sign-in/"
 
 
 @pytest.mark.parametrize("role", Role)

@@ -33,12 +33,14 @@ async def test_rows_that_wait_are_told_with_their_age(site: httpx.AsyncClient) -
         "INSERT INTO import_job (id, filename, status, created_at) "
         "SELECT gen_random_uuid(), 'a', s, now() - age::interval "
         "FROM (VALUES ('pending', '3 hours'), ('failed', '1 day'), ('failed', '9 days')) AS v(s, age);"
-        "INSERT INTO mail (\"to\", template, subject, text, html) VALUES ('secret@example.com', 't', 's', 'x', 'x')"
+        "INSERT INTO mail (\"to\", template, subject, text, html) VALUES ('secret@example.com', 't', 's', 'x', 'x');"
+        "INSERT INTO schedule_run (schedule, due_at) SELECT max(id), now() - interval '2 hours' FROM schedule"
     )
     text = text_of(await site.get(QUEUE_PAGE))
     assert "Imports failed 1" in text
     assert "Imports pending 1 3 h" in text
     assert "Mail pending 1" in text
+    assert "Scheduled jobs pending 1 2 h" in text
     assert "secret@example.com" not in text
 
 
@@ -115,7 +117,7 @@ async def test_a_number_leads_to_just_its_rows(dated: httpx.AsyncClient) -> None
     assert [[row["sku"] for row in rows] for rows in found] == [["P-3"], ["P-2"]]
 
 
-CALENDARS = ["products", "changed-products", "events", "movements", "imports", "mail", "users"]
+CALENDARS = ["products", "changed-products", "events", "movements", "orders", "purchases", "imports", "mail", "users"]
 
 
 @pytest.mark.parametrize("name", CALENDARS)

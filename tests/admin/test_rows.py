@@ -11,7 +11,7 @@ from admin.hooks import OneTransaction
 from piccolo_conf import execute, fetch, fetch_row, fetch_value
 from tests.admin.visiting import TABLES, visit
 
-PRODUCTS, LOCATIONS = f"{TABLES}/product/", f"{TABLES}/location/"
+PRODUCTS = f"{TABLES}/product/"
 # All that the site's form for a product sends: text, and null for what is empty.
 FORM: dict[str, Any] = {
     "sku": "A-1",
@@ -180,29 +180,6 @@ async def test_two_people_act_each_in_their_own_name(site: httpx.AsyncClient) ->
         await other.patch(f"{PRODUCTS}{product_id}/", json={"price": "5"})
     await site.patch(f"{PRODUCTS}{product_id}/", json={"price": "6"})
     assert [event[2] for event in await events()] == ["ada", "grace", "ada"]
-
-
-async def test_a_location_is_made_and_changed(site: httpx.AsyncClient) -> None:
-    made = await site.post(LOCATIONS, json={"code": " north ", "name": "North", "is_active": True})
-    assert made.status_code == 201
-    path = f"{LOCATIONS}{made.json()[0]['id']}/"
-    assert (await site.patch(path, json={"name": "Far north"})).status_code == 200
-    row = await fetch_row("SELECT code, name, is_default FROM location WHERE NOT is_default")
-    assert row is not None
-    assert tuple(row) == ("north", "Far north", False)
-    assert (await site.delete(path)).status_code == 204
-
-
-async def test_locations_keep_their_rules(site: httpx.AsyncClient) -> None:
-    taken = await site.post(LOCATIONS, json={"code": "main", "name": "Another"})
-    assert (taken.status_code, taken.text) == (409, "This exists already.")
-    assert (await site.post(LOCATIONS, json={"code": " ", "name": "x"})).status_code == 422
-    assert (await site.post(LOCATIONS, json={"code": "x", "name": "x", "is_default": True})).status_code == 422
-    default = await fetch_value("SELECT id FROM location WHERE is_default")
-    assert (await site.delete(f"{LOCATIONS}{default}/")).status_code == 409
-    assert (await site.patch(f"{LOCATIONS}{default}/", json={"is_active": "false"})).status_code == 409
-    assert await fetch_value("SELECT is_active FROM location")
-    assert await fetch_value("SELECT count(*) FROM location") == 1
 
 
 async def write_and_answer(status: int, seen: list[int]) -> httpx.Response:

@@ -1,6 +1,8 @@
 """Who gets into the admin site, and for how long."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import httpx
 import pytest
@@ -17,6 +19,7 @@ from tests.admin.visiting import CSRF, SITE, TABLES, submit, text_of
 from tests.conftest import make_client
 
 PASSWORD = "correct horse battery"
+NEXT = re.compile('name="next" value="([^"]*)"')
 
 
 async def make(role: Role = Role.ADMIN, *, verified: bool = True) -> Profile:
@@ -117,6 +120,38 @@ async def test_half_a_pair_in_a_charset_of_its_own_is_only_wrong(visitor: httpx.
 async def test_who_is_signed_in_needs_no_form(site: httpx.AsyncClient) -> None:
     response = await site.get(f"{SITE}/sign-in/")
     assert (response.status_code, response.headers["location"]) == (303, "/admin/")
+
+
+@pytest.mark.parametrize("page", ["pages/stock/", "pages/stock/adjust/?sku=A%26B&x=%C3%A4", "pages/history/7/"])
+async def test_signing_in_leads_back_to_the_page_that_was_asked_for(visitor: httpx.AsyncClient, page: str) -> None:
+    """A link in a mail, say."""
+    await make()
+    led = await visitor.get(f"{SITE}/{page}")
+    form = await visitor.get(led.headers["location"])
+    wanted = unescape(NEXT.findall(form.text)[0])
+    wrong = await submit(visitor, "sign-in/", username="grace", password="wrong", next=wanted)
+    assert unescape(NEXT.findall(wrong.text)[0]) == wanted
+    response = await submit(visitor, "sign-in/", username="grace", password=PASSWORD, next=wanted)
+    assert (response.status_code, response.headers["location"]) == (303, f"{SITE}/{page}")
+    assert (await visitor.get(led.headers["location"])).headers["location"] == f"{SITE}/{page}"
+
+
+@pytest.mark.parametrize(
+    "page", ["//evil.example", "https://evil.example", "/", "public/logout/", "pages\\x", "pages/\r\nx", 'pages/"é']
+)
+async def test_signing_in_leads_nowhere_else(visitor: httpx.AsyncClient, page: str) -> None:
+    await make()
+    assert NEXT.findall((await visitor.get(f"{SITE}/sign-in/", params={"next": page})).text) == [""]
+    response = await submit(visitor, "sign-in/", username="grace", password=PASSWORD, next=page)
+    assert (response.status_code, response.headers["location"]) == (303, "/admin/")
+    assert (await visitor.get(f"{SITE}/sign-in/", params={"next": page})).headers["location"] == "/admin/"
+
+
+async def test_what_is_sent_without_a_session_is_told_to_be_lost(visitor: httpx.AsyncClient) -> None:
+    led = await submit(visitor, "pages/stock/adjust/", sku="A")
+    assert led.status_code == 303
+    assert "what you have just sent was not done" in text_of(await visitor.get(led.headers["location"]))
+    assert "was not done" not in text_of(await visitor.get(f"{SITE}/sign-in/"))
 
 
 async def test_signing_out_ends_the_session(site: httpx.AsyncClient) -> None:

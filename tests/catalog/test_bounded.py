@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from domains.catalog import bounded, counts
+from lib import totals
 from piccolo_conf import execute
 from tests.catalog.test_list import LIST, follow, make_many
 
@@ -35,20 +36,20 @@ ORDERINGS = ["", "id", "price", "-price", "name", "-sku", "-created_at", "price,
 @pytest.fixture
 def _tiny_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few rows count as many that every way, and every end of a way, is taken."""
-    monkeypatch.setattr(counts, "COUNTED_EXACTLY", 25)
+    monkeypatch.setattr(totals, "COUNTED_EXACTLY", 25)
     monkeypatch.setattr(bounded, "STEP_ROWS", 15)
     monkeypatch.setattr(bounded, "STEP_ROWS_IN_FILE_ORDER", 30)
     monkeypatch.setattr(bounded, "MOST_STEPS", 3)
     monkeypatch.setattr(bounded, "SWEEP_BLOCKS", 2)
     monkeypatch.setattr(bounded, "FAR_OFFSET", 60)
-    counts.forget()
+    totals.forget()
 
 
 async def make_known(number: int) -> None:
     """And let the planner know how many they are."""
     await make_many(number)
     await execute("ANALYZE product")
-    counts.forget()
+    totals.forget()
 
 
 async def pages(client: httpx.AsyncClient) -> dict[tuple[Any, ...], list[int]]:
@@ -65,8 +66,8 @@ async def pages(client: httpx.AsyncClient) -> dict[tuple[Any, ...], list[int]]:
 async def test_every_bounded_page_is_the_plain_one(staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     await make_known(120)
     found = await pages(staff)
-    monkeypatch.setattr(counts, "COUNTED_EXACTLY", 25_000)
-    counts.forget()
+    monkeypatch.setattr(totals, "COUNTED_EXACTLY", 25_000)
+    totals.forget()
     assert found == await pages(staff)
 
 
@@ -78,8 +79,8 @@ async def test_a_cursor_walks_bounded_pages_to_the_end(
 ) -> None:
     await make_known(120)
     walked = await follow(staff, f"{LIST}?{filters}&ordering={ordering}&page_size=9&after=")
-    monkeypatch.setattr(counts, "COUNTED_EXACTLY", 25_000)
-    counts.forget()
+    monkeypatch.setattr(totals, "COUNTED_EXACTLY", 25_000)
+    totals.forget()
     assert walked == await follow(staff, f"{LIST}?{filters}&ordering={ordering}&page_size=100")
 
 

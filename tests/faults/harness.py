@@ -74,9 +74,9 @@ class House:
     def start_worker(self) -> subprocess.Popen[bytes]:
         return self.start("litestar", "worker")
 
-    def start_web(self, port: int) -> subprocess.Popen[bytes]:
+    def start_web(self, port: int, app: str = "app:app") -> subprocess.Popen[bytes]:
         options = ("--host", "127.0.0.1", "--port", str(port), "--log-level", "warning", "--no-proxy-headers")
-        web = self.start("uvicorn", "app:app", *options)
+        web = self.start("uvicorn", app, *options)
         wait_for_port(port)
         return web
 
@@ -125,7 +125,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for_port(port: int, seconds: float = 30) -> None:
+def wait_for_port(port: int, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

@@ -51,6 +51,33 @@ async def test_jobs_are_listed_newest_first_in_pages(staff: httpx.AsyncClient) -
     assert page["results"][0]["created_at"] > page["results"][1]["created_at"]
     rest = (await staff.get(page["next"])).json()
     assert (len(rest["results"]), rest["next"]) == (1, None)
+    walked = (await staff.get("/api/jobs/?page_size=2&after=")).json()
+    assert walked["results"] == page["results"]
+    assert (await staff.get(walked["next"])).json()["results"] == rest["results"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"status": "completed"}, 1),
+        ({"status__in": "failed,cancelled"}, 0),
+        ({"policy": "upsert", "source": "upload", "dry_run": "false"}, 1),
+        ({"dry_run": "true"}, 0),
+        ({"filename__icontains": "."}, 1),
+        ({"filename": "other"}, 0),
+        ({"requested_by": "STAN"}, 1),
+        ({"created_at__gte": "2126-01-01"}, 0),
+    ],
+)
+async def test_jobs_are_filtered(staff: httpx.AsyncClient, query: dict[str, str], found: int) -> None:
+    await import_csv(staff, ROWS)
+    assert (await staff.get("/api/jobs/", params=query)).json()["count"] == found
+
+
+async def test_what_the_list_of_jobs_does_not_know_is_told(staff: httpx.AsyncClient) -> None:
+    for query, field in (("status=done", "status"), ("colour=red", "colour"), ("ordering=policy", "ordering")):
+        refused = await staff.get(f"/api/jobs/?{query}")
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, field)
 
 
 async def test_only_those_who_import_see_imports(

@@ -76,6 +76,19 @@ async def test_prices_of_a_brand_are_raised_by_ten_percent(url: str, api: httpx.
     assert page.complaints == []
 
 
+async def test_the_pages_of_the_shop_stand_above_the_tables(url: str, page: Page) -> None:
+    """And a link to one of them, in a mail say, leads there by way of signing in."""
+    await page.open(f"{url}/admin/pages/stock/")
+    await page.fill("#username", "ada")
+    await page.fill("#password", PASSWORD)
+    await page.submit("Sign in")
+    assert await page.run("() => location.pathname") == "/admin/pages/stock/"
+    await page.open(f"{url}/admin/")
+    await page.sees("Welcome to Stockroom")
+    link = "document.querySelector('.sidebar a[href=\"./pages/stock/adjust/\"]')"
+    assert await page.run(f"() => {link}.getBoundingClientRect().bottom < window.innerHeight / 2")
+
+
 async def test_an_exported_list_runs_no_formulas(url: str, api: httpx.Client, page: Page) -> None:
     """Piccolo's page writes the file itself; a spreadsheet would run what begins like a formula."""
     name_products(api, FORMULAS)

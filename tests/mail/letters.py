@@ -7,13 +7,13 @@ import asyncpg
 import pytest
 
 from domains.mail import services
-from domains.mail.services import Template
+from domains.mail.services import Fact, Template
 from lib import clock
 from piccolo_conf import fetch
 
 CODE = "K7M2QX"
 LINK = "https://shop.example/accounts/verify/?uid=7&token=s3cret"
-FACTS = {
+FACTS: dict[str, Fact] = {
     "name": "Ada",
     "username": "ada",
     "code": CODE,
@@ -21,6 +21,14 @@ FACTS = {
     "code_minutes": "10",
     "link_hours": "24",
     "new_email": "ada@new.example",
+    "subject": "Low stock: Mug (2 left)",
+    "headline": "One product has fallen below its threshold.",
+    "rows": [
+        {"product": "Mug", "sku": "M-1", "supplier": "", "left": "2 left", "is_sold_out": "", "threshold": "5"}
+        | {"sold": "14", "sentence": "Product 1 (M-1): the total says 3 instead of 2."}
+    ],
+    "more": "",
+    "low_now": "",
 }
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+from domains.mail.services import forget_old_mail
 from piccolo_conf import execute
+from queues.cleaning import CLEANINGS, Cleaning
 from queues.controllers import PROBES
 from queues.doctor import Finding, examine
-from queues.sweep import CLEANINGS, RINGS
+from queues.sweep import RINGS
 from queues.worker import JOBS
 from tests.mail.letters import write
 
@@ -51,4 +53,4 @@ def test_a_mail_server_that_is_down_takes_nothing_else_down():
 def test_worker_and_sweep_know_of_mail():
     assert "send_waiting_mail" in {job.name for job in JOBS}
     assert "ring_waiting_mail" in {ring.__name__ for ring in RINGS}
-    assert "forget_old_mail" in {cleaning.__name__ for cleaning in CLEANINGS}
+    assert forget_old_mail in CLEANINGS[Cleaning.MAIL]

@@ -8,13 +8,22 @@ ID = "2026-11-20T17:00:00:000005"
 VERSION = "1.38.0"
 DESCRIPTION = "Indexes of the ledger, constraints of locations and of low-stock notifications"
 
-# The ledger is read by time, by product and by what caused it. Along one level, times grow as ids do.
+# The ledger is read by time, by product and by what caused it. Along one level, times grow as ids do. What lay
+# somewhere at some time is read from the index of products alone.
 LEDGER = """
 DROP INDEX stock_movement_product;
 CREATE INDEX stock_movement_time ON stock_movement (occurred_at, id);
-CREATE INDEX stock_movement_product ON stock_movement (product_id, occurred_at, id);
+CREATE INDEX stock_movement_product ON stock_movement (product_id, occurred_at, id) INCLUDE (location, on_hand_after);
 CREATE INDEX stock_movement_reference ON stock_movement (reference, id) WHERE reference <> '';
 CREATE INDEX stock_level_location ON stock_level (location, product)
+"""
+
+# Of products that are gone the event of their deletion tells when that was, and their last SKU. Like movements, events
+# are timed behind the locks: a deletion that waited did not happen when its transaction began.
+DELETED = """
+ALTER TABLE event ALTER COLUMN occurred_at SET DEFAULT clock_timestamp();
+CREATE INDEX event_deleted_product ON event (product_id) INCLUDE (occurred_at) WHERE topic = 'product.deleted';
+CREATE INDEX event_deleted_sku ON event (lower(data->>'sku')) WHERE topic = 'product.deleted'
 """
 
 LOCATIONS = """
@@ -35,16 +44,19 @@ CREATE INDEX low_stock_notification_unmailed ON low_stock_notification (id)
 """
 
 UNDO = """
-DROP INDEX stock_movement_time, stock_movement_product, stock_movement_reference, stock_level_location,
+DROP INDEX event_deleted_product, event_deleted_sku, stock_movement_time, stock_movement_product,
+    stock_movement_reference, stock_level_location,
     location_code_lower_key, low_stock_notification_open, low_stock_notification_product,
     low_stock_notification_unmailed;
 CREATE INDEX stock_movement_product ON stock_movement (product_id, location, id);
 ALTER TABLE location
     DROP CONSTRAINT location_code_given,
     DROP CONSTRAINT location_name_given,
-    DROP CONSTRAINT location_default_is_active
+    DROP CONSTRAINT location_default_is_active;
+ALTER TABLE low_stock_notification DROP CONSTRAINT low_stock_notification_is_below;
+ALTER TABLE event ALTER COLUMN occurred_at SET DEFAULT now()
 """
 
 
 async def forwards() -> MigrationManager:
-    return write_in_sql(ID, "catalog", DESCRIPTION, LEDGER, LOCATIONS, LOW_STOCK, undo=UNDO)
+    return write_in_sql(ID, "catalog", DESCRIPTION, LEDGER, DELETED, LOCATIONS, LOW_STOCK, undo=UNDO)

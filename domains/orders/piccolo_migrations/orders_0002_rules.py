@@ -56,6 +56,7 @@ ALTER TABLE purchase_order_line
     ADD CONSTRAINT purchase_order_line_unit_cost_range CHECK (unit_cost BETWEEN 0 AND 9999999999.99);
 CREATE INDEX purchase_order_line_order ON purchase_order_line (purchase_order);
 CREATE INDEX purchase_order_line_product ON purchase_order_line (product) WHERE product IS NOT NULL;
+CREATE INDEX purchase_order_line_sku ON purchase_order_line (lower(sku));
 CREATE INDEX receipt_order ON receipt (purchase_order);
 ALTER TABLE receipt_line ADD CONSTRAINT receipt_line_quantity_positive CHECK (quantity > 0);
 CREATE UNIQUE INDEX receipt_line_key ON receipt_line (receipt, order_line);
@@ -66,7 +67,8 @@ UNDO = """
 DROP INDEX sales_order_shopify_key, sales_order_customer, sales_order_status, sales_order_placed, sales_order_email,
     sales_order_line_order, sales_order_line_product, delivery_open_key, delivery_order, delivery_tracking_number_key,
     delivery_assigned, delivery_status, purchase_order_status, purchase_order_purchased, purchase_order_supplier,
-    purchase_order_line_order, purchase_order_line_product, receipt_order, receipt_line_key, receipt_line_order_line
+    purchase_order_line_order, purchase_order_line_product, purchase_order_line_sku, receipt_order, receipt_line_key,
+    receipt_line_order_line
 """
 
 
