@@ -15,6 +15,8 @@ FIELDS = 5
 WORDS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun|l"
 FIELD = re.compile(rf"(?:[0-9*,/#-]|{WORDS})+", re.IGNORECASE)
 HOUR = 1
+# Names that mean another zone on another machine, or none.
+OF_THE_MACHINE = {"localtime", "posixrules", "Factory"}
 
 
 def clean_cron(cron: str) -> str:
@@ -57,4 +59,4 @@ def next_time(cron: str, timezone: str, after: datetime) -> datetime:
 @functools.cache
 def _zones() -> frozenset[str]:
     """Of the system, and of the package tzdata where it has none."""
-    return frozenset(available_timezones())
+    return frozenset(available_timezones() - OF_THE_MACHINE)

@@ -26,10 +26,16 @@ from domains.accounts import sessions
 from domains.accounts.tables import Role
 from lib import sliding_windows
 from lib.embedded import Urls, embedded
-from piccolo_conf import execute, fetch, fetch_value, migrate
+from piccolo_conf import fetch, fetch_value, migrate, transaction
 
 # Rows that migrations make and every test expects.
 KEPT_TABLES = {"migration", "location", "schedule"}
+LARGEST_TO_DELETE = 256 * 1024
+EMPTY = ('DELETE FROM "{}"', 'TRUNCATE "{}" CASCADE')
+RESTART = """
+    SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences
+    WHERE last_value IS NOT NULL AND sequencename <> ALL($1::text[])
+"""
 
 
 @pytest.fixture(scope="session")
@@ -57,10 +63,21 @@ def fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 async def database(running_app: None) -> AsyncIterator[None]:
     """Open tables for a test, emptied behind it."""
     yield
+    await empty_tables()
+
+
+async def empty_tables() -> None:
+    """Row by row where there are few: truncating makes every table and index anew, which takes a fifth of a second."""
     rows = await fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    names = ", ".join(f'"{row["tablename"]}"' for row in rows if row["tablename"] not in KEPT_TABLES)
-    await execute(f"TRUNCATE {names} RESTART IDENTITY")
-    await execute("DELETE FROM location WHERE NOT is_default")
+    names = {row["tablename"] for row in rows} - KEPT_TABLES
+    size = "SELECT '{0}' AS name, pg_relation_size('{0}') AS size WHERE EXISTS (SELECT FROM \"{0}\")"
+    filled = await fetch(" UNION ALL ".join(size.format(name) for name in sorted(names)))
+    steps = [EMPTY[row["size"] > LARGEST_TO_DELETE].format(row["name"]) for row in filled]
+    async with transaction() as connection:
+        # Without triggers: neither foreign keys nor what keeps the ledger from being changed.
+        await connection.execute(f"SET LOCAL session_replication_role = replica; {'; '.join(steps)}")
+        await connection.execute("DELETE FROM location WHERE NOT is_default")
+        await connection.execute(RESTART, [f"{name}_id_seq" for name in KEPT_TABLES])
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from domains.catalog import merge_statements as sql
 from domains.catalog import stock
 from domains.catalog.columns import WRITABLE
 from domains.catalog.races import Raced
@@ -28,117 +29,6 @@ DEFAULTS = {
 }
 NEVER_CLEARED = {"sku", "name", "price", "currency", "is_active", "inventory_quantity"}
 SKU, NAME, QUANTITY, EXTERNAL_ID = "sku", "name", "inventory_quantity", "external_id"
-
-# Hash and merge joins would read the whole product table for every set: quadratic over a file.
-PLAN_BY_INDEX = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
-PLAN_FREELY = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on"
-
-STAGE = """
-    CREATE TEMPORARY TABLE product_stage (
-        row_number int NOT NULL, {columns}, product_id int, action text, field text, message text, delta int
-    ) ON COMMIT DROP
-"""
-
-# Keys that only PostgreSQL's lower() finds equal; callers have combined the others.
-DROP_TWINS = """
-    DELETE FROM product_stage WHERE row_number IN (
-        SELECT row_number FROM (
-            SELECT row_number, row_number < max(row_number) OVER (PARTITION BY lower(sku)) AS is_twin FROM product_stage
-        ) AS s WHERE is_twin
-    )
-"""
-
-MATCH = """
-    UPDATE product_stage s
-    SET product_id = p.id, action = CASE WHEN {differs} THEN '{changed}' ELSE '{same}' END
-    FROM product p WHERE lower(p.sku) = lower(s.sku)
-"""
-
-REFUSE_NAMELESS = """
-    UPDATE product_stage SET action = 'error', field = 'name', message = 'name is needed for a new product'
-    WHERE action IS NULL {and_nameless}
-"""
-
-NUMBER_NEW = """
-    UPDATE product_stage SET action = 'create', product_id = nextval('product_id_seq') WHERE action IS NULL
-"""
-
-SKIP_NEW = "UPDATE product_stage SET action = 'skip' WHERE action IS NULL"
-
-REFUSE_TAKEN_ID = """
-    UPDATE product_stage s SET action = 'error', field = 'external_id',
-        message = 'external_id ' || s.external_id || ' belongs to ' || coalesce(
-            (SELECT p.sku FROM product p WHERE p.external_id = s.external_id AND p.id <> s.product_id),
-            'another row')
-    WHERE s.action IN ('create', 'update') AND s.external_id <> '' AND (
-        EXISTS (SELECT FROM product p WHERE p.external_id = s.external_id AND p.id <> s.product_id)
-        OR s.row_number IN (
-            SELECT row_number FROM (
-                SELECT row_number, row_number > min(row_number) OVER (PARTITION BY external_id) AS is_second
-                FROM product_stage WHERE action IN ('create', 'update') AND external_id <> ''
-            ) AS t WHERE is_second))
-"""
-
-LOCK_CHANGED = """
-    SELECT id FROM product WHERE id IN (SELECT product_id FROM product_stage WHERE action = 'update')
-    ORDER BY id FOR NO KEY UPDATE
-"""
-
-# Deleted since it was matched: what is to become of the row is open again.
-FORGET_DELETED = """
-    UPDATE product_stage SET product_id = NULL, action = NULL
-    WHERE action = 'update' AND NOT EXISTS (SELECT FROM product p WHERE p.id = product_id)
-"""
-
-# Nobody deactivates it until the transaction ends.
-HOLD_LOCATION = """
-    SELECT id FROM location
-    WHERE is_active AND CASE WHEN $1::int IS NULL THEN is_default ELSE id = $1 END FOR KEY SHARE
-"""
-
-# Only now, behind the locks, is the difference certain.
-MEASURE_STOCK = """
-    UPDATE product_stage s SET delta = s.inventory_quantity::int - {on_hand}
-    FROM product p WHERE p.id = s.product_id AND s.action = 'update' AND s.inventory_quantity IS NOT NULL
-"""
-
-LEVEL = """
-    coalesce((SELECT l.on_hand FROM stock_level l WHERE l.product = {product} AND l.location = {location}), 0)
-"""
-
-REFUSE_SHORT = """
-    UPDATE product_stage s SET action = 'error', field = 'inventory_quantity',
-        message = 'inventory_quantity needs ' || -delta || ' less, but only ' || {level} || ' lie at this location'
-    WHERE action = 'update' AND delta < 0 AND {level} + delta < 0
-"""
-
-REFUSE_CLOSED = """
-    UPDATE product_stage SET action = 'error', field = 'inventory_quantity',
-        message = 'inventory_quantity cannot be booked: this location is not active'
-    WHERE action = 'update' AND delta <> 0 OR action = 'create' AND inventory_quantity::int <> 0
-"""
-
-INSERT_NEW = """
-    INSERT INTO product (id, sku, slug, inventory_quantity, {columns})
-    SELECT product_id, sku, product_slug(name, product_id), {quantity}, {values}
-    FROM product_stage s WHERE action = 'create' ORDER BY lower(sku)
-"""
-
-UPDATE_CHANGED = """
-    UPDATE product p SET inventory_quantity = p.inventory_quantity + coalesce(s.delta, 0) {assignments}
-    FROM product_stage s WHERE p.id = s.product_id AND s.action = 'update' AND lower(p.sku) = lower(s.sku)
-"""
-
-STOCK_MOVES = """
-    SELECT product_id, sku, {location} AS location, {delta} AS delta FROM product_stage
-    WHERE action IN ('create', 'update') AND {delta} <> 0
-"""
-
-COUNT = "SELECT action, count(*) AS number FROM product_stage GROUP BY action"
-
-REJECTED = "SELECT row_number, sku, field, message FROM product_stage WHERE action = 'error' ORDER BY row_number"
-
-OUTCOMES = "SELECT row_number, product_id, action, field, message FROM product_stage ORDER BY row_number"
 
 
 def fold(sku: str | None) -> str:
@@ -183,17 +73,17 @@ class Merge:
 
         Every statement means the default location that there was at the beginning.
         """
-        held = await connection.fetchval(HOLD_LOCATION, self.location_id)
+        held = await connection.fetchval(sql.HOLD_LOCATION, self.location_id)
         if held is None and self.location_id is None:
             raise Raced
         self.location, self.is_open = held or self.location_id, held is not None
-        await connection.execute(f"DROP TABLE IF EXISTS product_stage; {PLAN_BY_INDEX}; {self._stage()}")
+        await connection.execute(f"DROP TABLE IF EXISTS product_stage; {sql.PLAN_BY_INDEX}; {self._stage()}")
         await connection.copy_records_to_table(
             "product_stage",
             records=[(number, *texts) for number, texts in rows],
             columns=["row_number", *self.columns],
         )
-        await connection.execute(f"{DROP_TWINS}; {self._match()}")
+        await connection.execute(f"{sql.DROP_TWINS}; {self._match()}")
         merged = await self._report(connection, len(rows))
         if merged.unchanged + merged.skipped < len(rows):
             await self._lock(connection, merged.updated)
@@ -202,34 +92,34 @@ class Merge:
             merged = await self._report(connection, len(rows))
             if updated != f"UPDATE {merged.updated}":
                 raise Raced
-        await connection.execute(PLAN_FREELY)
+        await connection.execute(sql.PLAN_FREELY)
         return merged
 
     async def outcomes(self, connection: Connection) -> list[asyncpg.Record]:
         """Of the last run: row_number, product_id, action (create, update, unchanged, skip, error), field, message."""
-        return await connection.fetch(OUTCOMES)
+        return await connection.fetch(sql.OUTCOMES)
 
     async def _lock(self, connection: Connection, changed: int) -> None:
         """The products that will change, of which some may be gone by now."""
-        if await connection.execute(LOCK_CHANGED) != f"SELECT {changed}":
-            await connection.execute(FORGET_DELETED)
+        if await connection.execute(sql.LOCK_CHANGED) != f"SELECT {changed}":
+            await connection.execute(sql.FORGET_DELETED)
 
     async def _decide(self, connection: Connection) -> None:
         """Give every row that is new its action, and refuse what cannot be."""
         if self.policy is Policy.UPDATE_ONLY:
-            await connection.execute(SKIP_NEW)
+            await connection.execute(sql.SKIP_NEW)
         else:
             and_nameless = "AND coalesce(name, '') = ''" if NAME in self.columns else ""
-            await connection.execute(REFUSE_NAMELESS.format(and_nameless=and_nameless))
-            await connection.execute(NUMBER_NEW)
+            await connection.execute(sql.REFUSE_NAMELESS.format(and_nameless=and_nameless))
+            await connection.execute(sql.NUMBER_NEW)
         if EXTERNAL_ID in self.columns:
-            await connection.execute(REFUSE_TAKEN_ID)
+            await connection.execute(sql.REFUSE_TAKEN_ID)
         if QUANTITY in self.columns:
-            await connection.execute(MEASURE_STOCK.format(on_hand=self._on_hand()))
-            level = LEVEL.format(product="s.product_id", location=self.location)
-            await connection.execute(REFUSE_SHORT.format(level=level))
+            await connection.execute(sql.MEASURE_STOCK.format(on_hand=self._on_hand()))
+            level = sql.LEVEL.format(product="s.product_id", location=self.location)
+            await connection.execute(sql.REFUSE_SHORT.format(level=level))
             if not self.is_open:
-                await connection.execute(REFUSE_CLOSED)
+                await connection.execute(sql.REFUSE_CLOSED)
 
     async def _write(self, connection: Connection) -> str:
         """Products first, their totals with them, then levels and ledger. Returns the tag of the update."""
@@ -238,13 +128,13 @@ class Merge:
         updated = await connection.execute(self._update())
         if QUANTITY in self.columns:
             delta = "CASE action WHEN 'create' THEN coalesce(inventory_quantity::int, 0) ELSE coalesce(delta, 0) END"
-            moves = STOCK_MOVES.format(location=self.location, delta=delta)
+            moves = sql.STOCK_MOVES.format(location=self.location, delta=delta)
             await stock.book_staged(connection, moves, reason=self.reason)
         return updated
 
     async def _report(self, connection: Connection, staged: int) -> Merged:
-        counts = {record["action"]: record["number"] for record in await connection.fetch(COUNT)}
-        rejected = await connection.fetch(REJECTED) if "error" in counts else []
+        counts = {record["action"]: record["number"] for record in await connection.fetch(sql.COUNT)}
+        rejected = await connection.fetch(sql.REJECTED) if "error" in counts else []
         twins = staged - sum(counts.values())
         return Merged(
             created=counts.get("create", 0),
@@ -255,24 +145,24 @@ class Merge:
         )
 
     def _stage(self) -> str:
-        return STAGE.format(columns=", ".join(f"{name} text" for name in self.columns))
+        return sql.STAGE.format(columns=", ".join(f"{name} text" for name in self.columns))
 
     def _match(self) -> str:
         if self.policy is Policy.CREATE_ONLY:
-            return MATCH.format(differs="true", changed="skip", same="skip")
+            return sql.MATCH.format(differs="true", changed="skip", same="skip")
         old = ", ".join(f"p.{name}" for name in self.plain)
         new = ", ".join(map(_merged, self.plain))
         differs = [f"({old}) IS DISTINCT FROM ({new})"] if self.plain else []
         if QUANTITY in self.columns:
             differs.append(f"coalesce(s.inventory_quantity::int <> {self._on_hand()}, false)")
-        return MATCH.format(differs=" OR ".join(differs) or "false", changed="update", same="unchanged")
+        return sql.MATCH.format(differs=" OR ".join(differs) or "false", changed="update", same="unchanged")
 
     def _on_hand(self) -> str:
         """What the given quantity is compared with: the product's total, or its level where a location is named."""
-        return LEVEL.format(product="p.id", location=self.location) if self.location_id else "p.inventory_quantity"
+        return sql.LEVEL.format(product="p.id", location=self.location) if self.location_id else "p.inventory_quantity"
 
     def _insert(self) -> str:
-        return INSERT_NEW.format(
+        return sql.INSERT_NEW.format(
             columns=", ".join(self.plain),
             quantity="coalesce(inventory_quantity::int, 0)" if QUANTITY in self.columns else "0",
             values=", ".join(
@@ -281,7 +171,7 @@ class Merge:
         )
 
     def _update(self) -> str:
-        return UPDATE_CHANGED.format(assignments="".join(f", {name} = {_merged(name)}" for name in self.plain))
+        return sql.UPDATE_CHANGED.format(assignments="".join(f", {name} = {_merged(name)}" for name in self.plain))
 
 
 def _merged(name: str) -> str:

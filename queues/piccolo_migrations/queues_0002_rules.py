@@ -34,7 +34,9 @@ INSERT INTO schedule (name, job, cron, arguments) VALUES
 
 UNDO = """
 DELETE FROM schedule;
-DROP INDEX schedule_due, schedule_run_key, schedule_run_unfinished
+DROP INDEX schedule_due, schedule_run_key, schedule_run_unfinished;
+ALTER TABLE schedule DROP CONSTRAINT schedule_name_given, DROP CONSTRAINT schedule_arguments_named;
+ALTER TABLE schedule_run DROP CONSTRAINT schedule_run_state_known
 """
 
 

@@ -18,14 +18,6 @@ CREATE INDEX stock_movement_reference ON stock_movement (reference, id) WHERE re
 CREATE INDEX stock_level_location ON stock_level (location, product)
 """
 
-# Of products that are gone the event of their deletion tells when that was, and their last SKU. Like movements, events
-# are timed behind the locks: a deletion that waited did not happen when its transaction began.
-DELETED = """
-ALTER TABLE event ALTER COLUMN occurred_at SET DEFAULT clock_timestamp();
-CREATE INDEX event_deleted_product ON event (product_id) INCLUDE (occurred_at) WHERE topic = 'product.deleted';
-CREATE INDEX event_deleted_sku ON event (lower(data->>'sku')) WHERE topic = 'product.deleted'
-"""
-
 LOCATIONS = """
 UPDATE location SET is_active = true WHERE is_default;
 CREATE UNIQUE INDEX location_code_lower_key ON location (lower(code));
@@ -44,8 +36,7 @@ CREATE INDEX low_stock_notification_unmailed ON low_stock_notification (id)
 """
 
 UNDO = """
-DROP INDEX event_deleted_product, event_deleted_sku, stock_movement_time, stock_movement_product,
-    stock_movement_reference, stock_level_location,
+DROP INDEX stock_movement_time, stock_movement_product, stock_movement_reference, stock_level_location,
     location_code_lower_key, low_stock_notification_open, low_stock_notification_product,
     low_stock_notification_unmailed;
 CREATE INDEX stock_movement_product ON stock_movement (product_id, location, id);
@@ -53,10 +44,9 @@ ALTER TABLE location
     DROP CONSTRAINT location_code_given,
     DROP CONSTRAINT location_name_given,
     DROP CONSTRAINT location_default_is_active;
-ALTER TABLE low_stock_notification DROP CONSTRAINT low_stock_notification_is_below;
-ALTER TABLE event ALTER COLUMN occurred_at SET DEFAULT now()
+ALTER TABLE low_stock_notification DROP CONSTRAINT low_stock_notification_is_below
 """
 
 
 async def forwards() -> MigrationManager:
-    return write_in_sql(ID, "catalog", DESCRIPTION, LEDGER, DELETED, LOCATIONS, LOW_STOCK, undo=UNDO)
+    return write_in_sql(ID, "catalog", DESCRIPTION, LEDGER, LOCATIONS, LOW_STOCK, undo=UNDO)

@@ -68,7 +68,28 @@ DROP INDEX sales_order_shopify_key, sales_order_customer, sales_order_status, sa
     sales_order_line_order, sales_order_line_product, delivery_open_key, delivery_order, delivery_tracking_number_key,
     delivery_assigned, delivery_status, purchase_order_status, purchase_order_purchased, purchase_order_supplier,
     purchase_order_line_order, purchase_order_line_product, purchase_order_line_sku, receipt_order, receipt_line_key,
-    receipt_line_order_line
+    receipt_line_order_line;
+ALTER TABLE sales_order
+    DROP CONSTRAINT sales_order_status_known,
+    DROP CONSTRAINT sales_order_cancelled_at_known,
+    DROP CONSTRAINT sales_order_currency_code,
+    DROP CONSTRAINT sales_order_total_range;
+ALTER TABLE sales_order_line
+    DROP CONSTRAINT sales_order_line_quantity_positive,
+    DROP CONSTRAINT sales_order_line_unit_price_range;
+ALTER TABLE delivery
+    DROP CONSTRAINT delivery_status_known,
+    DROP CONSTRAINT delivery_tracking_number_trimmed,
+    DROP CONSTRAINT delivery_cost_range;
+ALTER TABLE purchase_order
+    DROP CONSTRAINT purchase_order_status_known,
+    DROP CONSTRAINT purchase_order_currency_code,
+    DROP CONSTRAINT purchase_order_total_range;
+ALTER TABLE purchase_order_line
+    DROP CONSTRAINT purchase_order_line_quantity_positive,
+    DROP CONSTRAINT purchase_order_line_parts,
+    DROP CONSTRAINT purchase_order_line_unit_cost_range;
+ALTER TABLE receipt_line DROP CONSTRAINT receipt_line_quantity_positive
 """
 
 
