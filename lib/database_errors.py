@@ -1,11 +1,13 @@
 """What PostgreSQL and Redis refuse because of a client or an outage, as a client hears of it. The rest are bugs."""
 
+import contextlib
 import traceback
+from collections.abc import Iterator, Mapping
 
 import asyncpg
 from redis.exceptions import RedisError
 
-from lib.errors import AppError, BadInput, Conflict, Unavailable
+from lib.errors import AppError, BadInput, Conflict, FieldError, Unavailable
 
 RETRY_AFTER_SECONDS = 2
 NOT_STORABLE = "A value cannot be stored: it contains a character that is not allowed."
@@ -37,6 +39,21 @@ TABLE: dict[type[Exception], tuple[type[AppError], str]] = {
     asyncpg.IdleInTransactionSessionTimeoutError: (Unavailable, AWAY),
     RedisError: (Unavailable, "A part that is needed for this does not answer; try again."),
 }
+
+
+@contextlib.contextmanager
+def naming_conflicts(known: Mapping[str, tuple[type[Conflict], str]], of_another: str) -> Iterator[None]:
+    """Around a transaction: which rule a second row broke. Only the unique index knows, whoever checked before.
+
+    `known` tells for its name the error and the field, which belongs to "another product"; "" for no field.
+    """
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if (found := known.get(error.constraint_name or "")) is None:
+            raise
+        kind, field = found
+        raise kind(errors=[FieldError(field, f"belongs to another {of_another}")] if field else []) from None
 
 
 def explain(error: Exception) -> AppError | None:

@@ -3,9 +3,7 @@
 Writers hold the product's row lock before they compare its version, so that of two changes to one version one is stale.
 """
 
-import contextlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
@@ -17,7 +15,8 @@ from domains.catalog.columns import WRITABLE, placeholders, select_list, shape
 from domains.catalog.schemas import LARGEST_INTEGER, ProductIn, ProductOut, ProductPatch
 from domains.catalog.stock import Move
 from domains.catalog.tables import Reason
-from lib.errors import Conflict, FieldError, NotFound, Stale
+from lib.database_errors import naming_conflicts
+from lib.errors import Conflict, NotFound, Stale
 from lib.http import etag
 from piccolo_conf import fetch, fetch_row, transaction
 
@@ -76,7 +75,7 @@ async def create_product(product: ProductIn, *, internal: bool) -> ProductOut:
         INSERT INTO product ({", ".join(names)}) VALUES ({placeholders(names)})
         RETURNING {select_list(internal=internal)}
     """
-    with naming_conflicts():
+    with naming_conflicts(CONFLICTS, "product"):
         async with transaction():
             created = shape(await fetch(statement, *values.values()))[0]
             if quantity := values.get("inventory_quantity", 0):
@@ -105,20 +104,8 @@ async def delete_product(key: str, versions: frozenset[int] | None, *, internal:
         await fetch("DELETE FROM product WHERE id = $1", product["id"])
 
 
-@contextlib.contextmanager
-def naming_conflicts() -> Iterator[None]:
-    """Outside the transaction: which rule a second row broke. Only the index knows, whoever checked before."""
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name not in CONFLICTS:
-            raise
-        kind, field = CONFLICTS[error.constraint_name]
-        raise kind(errors=[FieldError(field, "belongs to another product")]) from None
-
-
 async def _change(key: str, values: dict[str, Any], versions: frozenset[int] | None, *, internal: bool) -> ProductOut:
-    with naming_conflicts():
+    with naming_conflicts(CONFLICTS, "product"):
         async with transaction():
             old = await _lock(key, versions, internal=internal)
             before = old["inventory_quantity"]

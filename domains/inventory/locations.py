@@ -4,8 +4,7 @@ Whoever changes locations has their table to themselves. Whoever books stock at 
 ends, by naming it or by the movement, so that it is not deactivated meanwhile.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
@@ -15,6 +14,7 @@ from msgspec import UNSET
 from domains.catalog.cleaning import clean_sku
 from domains.catalog.schemas import LARGEST_INTEGER
 from domains.inventory.schemas import LocationIn, LocationOut, LocationPatch
+from lib.database_errors import naming_conflicts
 from lib.errors import Conflict, FieldError, NotFound, field_error, refuse_fields
 from lib.filters import flag, same_text, words
 from lib.listing import Found, Listing, Query, Sort, find_page
@@ -140,7 +140,7 @@ async def create_location(data: LocationIn) -> LocationOut:
     values = _clean(data)
     if data.is_default and not data.is_active:
         raise field_error("is_active", "must be true for the default location")
-    with naming_conflicts():
+    with naming_conflicts(CONFLICTS, "location"):
         async with transaction():
             await execute(ONE_AT_A_TIME)
             if data.is_default:
@@ -153,7 +153,7 @@ async def create_location(data: LocationIn) -> LocationOut:
 async def change_location(location_id: int, patch: LocationPatch) -> LocationOut:
     """Raises what creating raises, DefaultLocationStays and LocationHoldsStock."""
     values = _clean(patch)
-    with naming_conflicts():
+    with naming_conflicts(CONFLICTS, "location"):
         async with transaction():
             await execute(ONE_AT_A_TIME)
             old = await get_location(location_id)
@@ -176,18 +176,6 @@ async def delete_location(location_id: int) -> None:
             await execute("DELETE FROM location WHERE id = $1", location_id)
     except (asyncpg.ForeignKeyViolationError, asyncpg.RestrictViolationError):
         raise LocationHasHistory from None
-
-
-@contextlib.contextmanager
-def naming_conflicts() -> Iterator[None]:
-    """Outside the transaction: which rule a second row broke."""
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name not in CONFLICTS:
-            raise
-        kind, field = CONFLICTS[error.constraint_name]
-        raise kind(errors=[FieldError(field, "belongs to another location")]) from None
 
 
 async def _prepare(old: LocationOut, changed: dict[str, Any]) -> None:

@@ -3,9 +3,6 @@
 Lock order: the order's row, then its delivery's.
 """
 
-import contextlib
-from collections.abc import Iterator
-
 import asyncpg
 from msgspec import UNSET
 
@@ -17,7 +14,8 @@ from domains.orders.delivery_steps import plan
 from domains.orders.sales import SalesOrderNotFound, name_cause
 from domains.orders.tables import DeliveryStatus, SaleStatus
 from lib.actor import Source, acting
-from lib.errors import Conflict, FieldError, NotAllowed, NotFound, field_error
+from lib.database_errors import naming_conflicts
+from lib.errors import Conflict, NotAllowed, NotFound, field_error
 from piccolo_conf import execute, fetch_row, fetch_value, transaction
 
 # The columns that a patch writes, and their types.
@@ -72,6 +70,12 @@ class NotYourDelivery(NotAllowed):
     """Whoever delivers changes status and notes; everything else needs the scope orders:write."""
 
 
+CONFLICTS: dict[str, tuple[type[Conflict], str]] = {
+    "delivery_open_key": (NotDeliverable, ""),
+    "delivery_tracking_number_key": (TrackingNumberTaken, "tracking_number"),
+}
+
+
 async def get_delivery(order_id: int, by: Caller | None) -> DeliveryOut:
     """For the staff, the order's customer and whom it is assigned to; None sees all.
 
@@ -89,7 +93,7 @@ async def get_delivery(order_id: int, by: Caller | None) -> DeliveryOut:
 
 async def create_delivery(order_id: int, data: DeliveryIn) -> DeliveryOut:
     """Raises SalesOrderNotFound, NotDeliverable, TrackingNumberTaken, and BadInput for an unknown user."""
-    with acting(source=Source.ORDER, reference=name_cause(order_id)), _naming_conflicts():
+    with acting(source=Source.ORDER, reference=name_cause(order_id)), naming_conflicts(CONFLICTS, "delivery"):
         async with transaction():
             if (status := await fetch_value(LOCK_ORDER, order_id)) is None:
                 raise SalesOrderNotFound
@@ -107,7 +111,7 @@ async def change_delivery(order_id: int, patch: DeliveryPatch, by: Caller | None
 
     None may do everything.
     """
-    with acting(source=Source.ORDER, reference=name_cause(order_id)), _naming_conflicts():
+    with acting(source=Source.ORDER, reference=name_cause(order_id)), naming_conflicts(CONFLICTS, "delivery"):
         async with transaction():
             await fetch_value(LOCK_ORDER, order_id)
             old = await get_delivery(order_id, None if by is None or Scope.ORDERS_WRITE in by.scopes else by)
@@ -159,16 +163,3 @@ async def _take_along(delivery: DeliveryOut) -> None:
     told = ("number", "tracking_number", "carrier", "shipped_at", "delivered_at")
     data = {"id": delivery.sales_order, "delivery": delivery.id} | {name: getattr(delivery, name) for name in told}
     await events.record(topic, subject=name_cause(delivery.sales_order), data=data)
-
-
-@contextlib.contextmanager
-def _naming_conflicts() -> Iterator[None]:
-    """Outside the transaction: which rule a second row broke. Only the index knows, whoever checked before."""
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        if error.constraint_name == "delivery_open_key":
-            raise NotDeliverable("This order has a delivery already.") from None
-        if error.constraint_name == "delivery_tracking_number_key":
-            raise TrackingNumberTaken(errors=[FieldError("tracking_number", "belongs to another delivery")]) from None
-        raise
