@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from admin import selection
+from admin.forms import demand_tick, in_words, read_input
 from admin.pages import Form, read_form, redirect, render
 from domains.catalog import bulk_jobs, changes
 from domains.catalog.bulk_jobs import BulkJobNotFound
@@ -23,8 +24,6 @@ from domains.catalog.changes import Change, TooMany
 from domains.catalog.jobs import run_bulk_change
 from lib.actor import Source, acting
 from lib.errors import AppError, BadInput, NotFound
-from lib.money import decode
-from lib.wrong_fields import find_wrong_fields
 from piccolo_conf import execute, fetch, fetch_value, transaction
 
 UNFINISHED = {"pending", "running"}
@@ -81,10 +80,6 @@ class Look(msgspec.Struct, frozen=True):
     change_id: UUID = msgspec.field(default_factory=uuid4)
 
 
-class NotTicked(BadInput):
-    """Tick the box to confirm the change."""
-
-
 class PriceTooLarge(BadInput):
     """A price would get too large: at most 9,999,999,999.99 is possible. Choose other products, or raise by less."""
 
@@ -125,18 +120,10 @@ async def act(request: Request) -> Response:
 
 def read_change(action: Action, form: Form) -> Change:
     """Raises BadInput, in the words of the form."""
-    try:
-        return msgspec.structs.replace(_read(action, form), source=Source.ADMIN)
-    except BadInput as error:
-        told = "; ".join(f"{selection.LABELS.get(wrong.field, wrong.field)}: {wrong.message}" for wrong in error.errors)
-        raise BadInput(told or error.detail, errors=error.errors) from None
-
-
-def _read(action: Action, form: Form) -> Change:
-    wanted = selection.read(form) | action.change(form.get(action.field, "").strip())
-    if errors := list(find_wrong_fields(wanted, BulkUpdateIn, decode)):
-        raise BadInput(errors=errors)
-    return changes.read_update(msgspec.convert(wanted, BulkUpdateIn, dec_hook=decode))
+    with in_words(selection.LABELS):
+        wanted = selection.read(form) | action.change(form.get(action.field, "").strip())
+        change = changes.read_update(read_input(wanted, BulkUpdateIn))
+    return msgspec.structs.replace(change, source=Source.ADMIN)
 
 
 async def _preview(change: Change) -> BulkChangeOut:
@@ -152,8 +139,7 @@ async def _confirm_and_run(change: Change, form: Form, seen: str) -> UUID:
     change_id = _id_of(form)
     if await _is_known(change_id):
         return change_id
-    if form.get("confirmed") != "yes":
-        raise NotTicked
+    demand_tick(form, "Tick the box to confirm the change.")
     if form.get("seen") != seen:
         raise Differs
     await run(change, change_id)

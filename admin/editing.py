@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from admin.crud import LONGEST_TOLD, Crud
 from admin.views import columns_of
-from lib.errors import BadInput, FieldError, field_error
+from lib.errors import FieldError, field_error, refuse_fields
 from lib.money import decode
 from lib.wrong_fields import find_nul, find_wrong_fields
 
@@ -62,17 +62,14 @@ class Editor(Crud):
         known = columns_of(self.table).keys() | self.extra_fields
         errors = [FieldError(name, "is not changed here") for name in data if name in self.locked]
         errors += [FieldError(_readable(name), "is not a known field") for name in data if name not in known]
-        if errors:
-            raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
+        refuse_fields(errors)
 
     def read(self, data: Values, struct: type[S]) -> S:
         """What a form sends is text; raises BadInput with every wrong field."""
         columns = columns_of(self.table)
         given = {name: _typed(columns.get(name), value) for name, value in data.items()}
         errors = [*find_nul(given), *find_wrong_fields(given, struct, decode)]
-        if errors:
-            told = errors[:MOST_ERRORS]
-            raise BadInput("; ".join(f"{error.field}: {error.message}" for error in told), errors=told)
+        refuse_fields(errors[:MOST_ERRORS])
         return msgspec.convert(given, struct, dec_hook=decode)
 
 

@@ -18,7 +18,7 @@ from domains.accounts.idempotency import Answer, IdempotencyKeyInUse, Idempotenc
 from domains.accounts.schemas import Caller
 from domains.accounts.scopes import scopes_of
 from domains.accounts.tables import Role
-from lib.errors import AppError, BadInput, Conflict, FieldError, NotFound
+from lib.errors import AppError, BadInput, Conflict, FieldError, NotFound, refuse_fields, wrong_fields
 from lib.money import decode
 from lib.wrong_fields import find_wrong_fields
 
@@ -65,10 +65,10 @@ def caller_of(request: Request) -> Caller:
     return Caller(person.user_id, person.username, Role.ADMIN, scopes_of(Role.ADMIN), session_id=None)
 
 
-def demand_tick(form: Form) -> None:
-    """Raises NotTicked."""
+def demand_tick(form: Form, sentence: str = "") -> None:
+    """Raises NotTicked, in other words if they are given."""
     if form.get(CONFIRMED) != "yes":
-        raise NotTicked
+        raise NotTicked(sentence)
 
 
 async def take_step(
@@ -137,14 +137,12 @@ def in_words(labels: Mapping[str, str]) -> Iterator[None]:
         if not error.errors:
             raise
         told = [FieldError(labels.get(wrong.field, wrong.field), wrong.message) for wrong in error.errors]
-        sentence = "; ".join(f"{wrong.field}: {wrong.message}" for wrong in told)
-        raise BadInput(sentence, errors=told) from None
+        raise wrong_fields(told) from None
 
 
 def read_input(given: dict[str, Any], struct: type[S]) -> S:
     """As the API reads it; raises BadInput with every wrong field."""
-    if errors := list(find_wrong_fields(given, struct, decode)):
-        raise BadInput("; ".join(f"{wrong.field}: {wrong.message}" for wrong in errors), errors=errors)
+    refuse_fields(find_wrong_fields(given, struct, decode))
     return msgspec.convert(given, struct, dec_hook=decode)
 
 

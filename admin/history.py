@@ -10,16 +10,16 @@ from domains.catalog import products
 from domains.catalog.products import ProductNotFound
 from domains.catalog.schemas import ProductOut
 from domains.events import services as events
+from lib.integers import LARGEST_BIGINT
 
 PAGE_SIZE = 50
-LARGEST_EVENT_ID = 2**63 - 1
 
 
 async def show(request: Request) -> Response:
     """`?before=` is the id of the event where the page before ended."""
     product_id = read_number(request.path_params["product_id"])
     before = request.query_params.get("before", "")
-    last = read_number(before, LARGEST_EVENT_ID) if before else None
+    last = read_number(before, LARGEST_BIGINT) if before else None
     found = await events.history(product_id, before=last, offset=0, limit=PAGE_SIZE + 1)
     product: ProductOut | None = None
     with contextlib.suppress(ProductNotFound):

@@ -7,6 +7,7 @@ import msgspec
 
 from admin.pages import Form
 from lib.errors import NotFound
+from lib.filters import escape_like
 from piccolo_conf import fetch, fetch_row
 from settings import settings
 
@@ -97,5 +98,4 @@ async def find_alike(words: str) -> Sequence[asyncpg.Record]:
     """Some whose name or SKU has these words."""
     if not (text := words.strip()[:LONGEST_SKU]):
         return []
-    escaped = text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    return await fetch(ALIKE, f"%{escaped}%", SHOWN)
+    return await fetch(ALIKE, f"%{escape_like(text)}%", SHOWN)

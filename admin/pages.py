@@ -11,10 +11,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from admin.sessions import Person
 from domains.accounts.schemas import Device
 from lib.errors import AppError, NotFound
+from lib.integers import LARGEST_INTEGER
 
 Form: TypeAlias = dict[str, str]
 
-LARGEST_ID = 2**31 - 1
 HERE = Path(__file__).parent
 TEMPLATES = Environment(
     loader=FileSystemLoader(HERE / "templates"),
@@ -61,7 +61,7 @@ async def read_form(request: Request) -> Form:
     return {name: _storable(value) for name, value in form.items() if isinstance(value, str)}
 
 
-def read_number(text: str, largest: int = LARGEST_ID) -> int:
+def read_number(text: str, largest: int = LARGEST_INTEGER) -> int:
     """Of an address; raises NotFound for what is none, or too large for its column."""
     if not text.isdecimal() or len(text) > len(str(largest)) or int(text) > largest:
         raise NotFound

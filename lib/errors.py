@@ -117,10 +117,15 @@ class Unavailable(AppError):
 
 def field_error(field: str, message: str) -> BadInput:
     """Bad input in one field."""
-    return BadInput(f"{field}: {message}", errors=[FieldError(field, message)])
+    return wrong_fields([FieldError(field, message)])
+
+
+def wrong_fields(errors: list[FieldError]) -> BadInput:
+    """Bad input in several fields, each with its sentence."""
+    return BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
 
 
 def refuse_fields(found: Iterable[FieldError]) -> None:
     """Raises BadInput when anything was found."""
     if errors := list(found):
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
+        raise wrong_fields(errors)

@@ -9,10 +9,9 @@ from typing import Any
 
 import msgspec
 
-from lib.errors import BadInput, FieldError
+from lib.errors import BadInput, FieldError, refuse_fields
+from lib.integers import LARGEST_BIGINT, LARGEST_INTEGER
 
-LARGEST_INTEGER = 2_147_483_647
-LARGEST_BIGINT = 2**63 - 1
 LONGEST_VALUE = 500
 MOST_VALUES = 100
 MOST_WORDS = 10
@@ -61,8 +60,7 @@ def read_filters(given: Mapping[str, Sequence[str]], filters: Mapping[str, Filte
             conditions += filters[name].build(_split(name, values))
         except ValueError as error:
             errors.append(FieldError(name, str(error)))
-    if errors:
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
+    refuse_fields(errors)
     return tuple(conditions)
 
 

@@ -14,13 +14,13 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from lib import cursors
 from lib.errors import BadInput, FieldError, field_error
+from lib.integers import LARGEST_INTEGER
 
 T = TypeVar("T")
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
-LARGEST_OFFSET = 2_147_483_647
-LARGEST_ID = 2_147_483_647
+LARGEST_OFFSET = LARGEST_INTEGER
 LARGEST_PAGE = LARGEST_OFFSET // LARGEST_SIZE
 # Beyond this an answer points to the cursor, whose cost does not grow with the depth.
 FAR_OFFSET = 5_000
@@ -91,7 +91,7 @@ class Here(msgspec.Struct, frozen=True):
 NO_COUNT = Total(None, is_exact=False)
 
 # In a path. Whatever lies outside is a 404, like an id that nothing has.
-RowId: TypeAlias = Annotated[int, PathParameter(ge=1, le=LARGEST_ID)]
+RowId: TypeAlias = Annotated[int, PathParameter(ge=1, le=LARGEST_INTEGER)]
 PageNumber: TypeAlias = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_PAGE, description="Page number, from 1.")]
 PageSize: TypeAlias = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_SIZE, description="Rows on a page (50).")]
 Limit: TypeAlias = Annotated[

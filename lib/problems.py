@@ -157,8 +157,7 @@ def _bad_input(error: ValidationException, request: Request[Any, Any, Any]) -> A
     if any(item.get("source") == ParamType.PATH for item in error.extra):
         # An id beyond the database's integers is nobody's, as is any other that was never given.
         return errors.NotFound()
-    found = [_field_error(item, request) for item in error.extra]
-    return BadInput("; ".join(f"{item.field}: {item.message}" for item in found), errors=found)
+    return errors.wrong_fields([_field_error(item, request) for item in error.extra])
 
 
 def _field_error(item: dict[str, str], request: Request[Any, Any, Any]) -> FieldError:

@@ -9,7 +9,7 @@ from litestar.params import JSONBody
 from domains.accounts.auth import CallerRequest, requires
 from domains.accounts.scopes import Scope
 from lib.filters import TEXT, Condition, choice, equal, flag, words
-from lib.http import Page, RowId, here, link_header, make_page
+from lib.http import Page, RowId, respond
 from lib.listing import Listing, Sort
 from queues import schedules
 from queues.runs import run_schedule
@@ -48,9 +48,8 @@ class ScheduleController(Controller):
     async def list_schedules(self, request: CallerRequest) -> Response[Page[ScheduleOut]]:
         query = LIST.read(request.scope["query_string"])
         found = await schedules.list_schedules(query)
-        place = here(request)
-        page = make_page([schedules.shape(row) for row in found.rows], query.paging, found.total, place, found.cursor)
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        shown = [schedules.shape(row) for row in found.rows]
+        return respond(request, shown, query.paging, found.total, found.cursor)
 
     @get("/jobs", sync_to_thread=False, summary="Jobs that may be scheduled")
     def list_jobs(self) -> list[SchedulableOut]:
@@ -91,8 +90,5 @@ class ScheduleController(Controller):
         await schedules.get_schedule(schedule_id)
         query = RUNS.read(request.scope["query_string"], Condition("r.schedule = {0}", (schedule_id,)))
         found = await schedules.find_runs(query)
-        place = here(request)
-        page = make_page(
-            [schedules.shape_run(row) for row in found.rows], query.paging, found.total, place, found.cursor
-        )
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        shown = [schedules.shape_run(row) for row in found.rows]
+        return respond(request, shown, query.paging, found.total, found.cursor)

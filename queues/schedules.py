@@ -1,6 +1,6 @@
 """Schedules in the database: what people save is checked against the job that it names. `runs.py` runs them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -10,12 +10,12 @@ from msgspec import UNSET, structs
 
 from domains.inventory.jobs import check_low_stock, prove_stock
 from lib import clock, log
-from lib.errors import BadInput, Conflict, FieldError, NotFound, field_error
+from lib.errors import Conflict, FieldError, NotFound, field_error, wrong_fields
 from lib.listing import Found, Query, find_page
 from lib.wrong_fields import find_wrong_fields
 from piccolo_conf import execute, fetch, fetch_row, fetch_value, transaction
 from queues.cleaning import clean_up
-from queues.cron import clean_cron, next_time
+from queues.cron import check_timezone, clean_cron, next_time
 from queues.job import Job
 from queues.schedule_schemas import RunOut, SchedulableOut, ScheduleIn, ScheduleOut, SchedulePatch
 
@@ -177,7 +177,7 @@ def read_arguments(job: Job[Any], arguments: Mapping[str, Any]) -> msgspec.Struc
             FieldError(f"arguments.{it.field}", it.message)
             for it in find_wrong_fields(dict(arguments), job.arguments, None)
         ]
-        raise _name(found or [FieldError("arguments", str(error))]) from None
+        raise wrong_fields(found or [FieldError("arguments", str(error))]) from None
 
 
 def shape(row: Row) -> ScheduleOut:
@@ -201,7 +201,7 @@ def _check(data: ScheduleIn) -> ScheduleIn:
     if data.job not in SCHEDULABLE:
         raise field_error("job", f"must be one of {', '.join(SCHEDULABLE)}")
     arguments = read_arguments(SCHEDULABLE[data.job], data.arguments)
-    next_time(data.cron, data.timezone, clock.now())
+    check_timezone(data.timezone)
     return structs.replace(
         data, name=data.name.strip(), cron=clean_cron(data.cron), arguments=msgspec.to_builtins(arguments)
     )
@@ -219,7 +219,3 @@ async def _store(statement: str, *values: object) -> asyncpg.Record:
     if row is None:
         raise ScheduleNotFound
     return row
-
-
-def _name(errors: Sequence[FieldError]) -> BadInput:
-    return BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=list(errors))

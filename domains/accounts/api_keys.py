@@ -20,7 +20,7 @@ from domains.accounts.tables import Role
 from domains.accounts.tokens import BadToken
 from domains.accounts.users import is_id
 from lib import clock, log
-from lib.errors import BadInput, Conflict, FieldError, NotFound, NotSignedIn, field_error
+from lib.errors import Conflict, FieldError, NotFound, NotSignedIn, field_error, refuse_fields
 from lib.signing import digest_of, new_token
 from piccolo_conf import execute, fetch, fetch_row, fetch_value, transaction
 
@@ -106,9 +106,7 @@ async def create_key(owner: int, wanted: ApiKeyIn, *, session_id: str | None = N
 
 def _refuse_foreign_scopes(wanted: Sequence[Scope], held: frozenset[Scope]) -> None:
     foreign = sorted(set(wanted) - (held - {Scope.ACCOUNT_OWN}))
-    if foreign:
-        errors = [FieldError("scopes", f"{scope} is not yours to give to a key") for scope in foreign]
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
+    refuse_fields(FieldError("scopes", f"{scope} is not yours to give to a key") for scope in foreign)
 
 
 async def list_keys(owner: int, *, limit: int, offset: int = 0) -> list[ApiKeyOut]:

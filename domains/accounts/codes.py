@@ -131,7 +131,7 @@ async def end(user_id: int) -> None:
 
 
 async def forget_old_codes() -> None:
-    """Called by the sweep."""
+    """For the schedules that clean up."""
     await execute("DELETE FROM one_time_code WHERE expires_at < $1", clock.now() - KEPT_AFTER_EXPIRY)
 
 

@@ -80,7 +80,7 @@ async def once(key: str | None, user_id: int, fingerprint: bytes, act: Callable[
 
 
 async def forget_old_records() -> None:
-    """Called by the sweep."""
+    """For the schedules that clean up."""
     await execute("DELETE FROM idempotency_record WHERE created_at < $1", clock.now() - KEPT)
 
 

@@ -135,7 +135,7 @@ async def remember_address(user_id: int, address: str) -> None:
 
 
 async def forget_old_addresses() -> None:
-    """Called by the sweep. Relies on known_address_seen_at."""
+    """For the schedules that clean up. Relies on known_address_seen_at."""
     await execute("DELETE FROM known_address WHERE seen_at < $1", clock.now() - KNOWN_FOR)
 
 

@@ -210,7 +210,7 @@ async def end_sessions(user_id: int) -> None:
 
 
 async def forget_old_sessions() -> None:
-    """Delete refresh tokens that could not be used any more anyway. Called by the sweep."""
+    """Delete refresh tokens that could not be used any more anyway. For the schedules that clean up."""
     await execute("DELETE FROM user_session WHERE expires_at < $1", clock.now())
 
 

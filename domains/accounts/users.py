@@ -12,12 +12,12 @@ from domains.accounts.schemas import Concealed, Profile
 from domains.accounts.tables import Role
 from lib import clock, log
 from lib.errors import Conflict, FieldError, NotFound
+from lib.integers import LARGEST_INTEGER
 from piccolo_conf import execute, fetch, fetch_row, transaction
 from settings import settings
 
 logger = log.get("accounts.users")
 
-LARGEST_ID = 2_147_483_647
 
 # The picture's address changes with the picture. Relies on avatar_user_key.
 COLUMNS = """
@@ -186,7 +186,7 @@ async def get_by_id(user_id: int) -> Profile:
 
 
 def is_id(number: int) -> bool:
-    return 0 < number <= LARGEST_ID
+    return 0 < number <= LARGEST_INTEGER
 
 
 async def lock_user(user_id: int) -> Locked:

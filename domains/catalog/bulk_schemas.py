@@ -8,9 +8,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from domains.catalog.schemas import LARGEST_INTEGER, Currency, Text50, Text255, Text750, Whole
+from domains.catalog.schemas import Currency, Text50, Text255, Text750, Whole
 from domains.catalog.tables import BulkFailure, BulkKind, BulkStatus
 from lib.errors import FieldError
+from lib.integers import LARGEST_INTEGER
 from lib.money import Money, Percent
 
 MOST_IDS = 10_000

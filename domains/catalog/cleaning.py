@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from lib.errors import BadInput, FieldError
+from lib.errors import FieldError, refuse_fields
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 WEB_ADDRESS = re.compile(r"https?://[^\s]+")
@@ -19,8 +19,7 @@ LONGEST_NAME_BYTES, LONGEST_TYPE_BYTES = 1_300, 2_600
 def clean(product: msgspec.Struct) -> dict[str, Any]:
     """Values by column, ready to be stored, of what is set; raises BadInput that names every wrong field."""
     values, errors = try_clean(product)
-    if errors:
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
+    refuse_fields(errors)
     return values
 
 

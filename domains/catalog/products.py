@@ -12,12 +12,13 @@ import msgspec
 from domains.catalog import low_stock, stock
 from domains.catalog.cleaning import clean
 from domains.catalog.columns import WRITABLE, placeholders, select_list, shape
-from domains.catalog.schemas import LARGEST_INTEGER, ProductIn, ProductOut, ProductPatch
+from domains.catalog.schemas import ProductIn, ProductOut, ProductPatch
 from domains.catalog.stock import Move
 from domains.catalog.tables import Reason
 from lib.database_errors import naming_conflicts
 from lib.errors import Conflict, NotFound, Stale
 from lib.http import etag
+from lib.integers import LARGEST_INTEGER
 from piccolo_conf import fetch, fetch_row, transaction
 
 ID = re.compile("[0-9]{1,10}")

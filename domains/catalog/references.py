@@ -5,8 +5,8 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from domains.catalog.schemas import LARGEST_INTEGER
-from lib.errors import BadInput, FieldError
+from lib.errors import FieldError, refuse_fields
+from lib.integers import LARGEST_INTEGER
 from piccolo_conf import fetch
 
 SKU = "sku:"
@@ -38,9 +38,7 @@ async def find_ids(refs: Sequence[int | str], field: str) -> list[int]:
 
 def refuse_unknown(places: Iterable[int], field: str) -> None:
     """Raises BadInput that names every line whose product is not there."""
-    errors = [FieldError(field.format(place), "there is no such product") for place in places]
-    if errors:
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
+    refuse_fields(FieldError(field.format(place), "there is no such product") for place in places)
 
 
 def _is_sku(ref: int | str) -> bool:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from lib.integers import LARGEST_INTEGER
 from lib.money import Money, MoneyText
 from settings import settings
 
-LARGEST_INTEGER = 2_147_483_647
 MOST_OPTIONS = 20
 MOST_ATTRIBUTES = 500
 # What JSON schema can say of rules that `cleaning.py` tells in plain words.

@@ -8,9 +8,9 @@ import msgspec
 
 from domains.catalog.cleaning import CONTROL
 from domains.catalog.merge import NEVER_CLEARED
+from lib.integers import LARGEST_INTEGER
 
 CLEAR = "<clear>"
-LARGEST_INTEGER = 2_147_483_647
 
 MONEY = re.compile(r"0*[0-9]{1,10}(\.[0-9]{0,2}0*)?|\.[0-9]{1,2}0*")
 NEGATIVE = re.compile(r"-[0-9.]+")

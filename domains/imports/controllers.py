@@ -17,7 +17,6 @@ from domains.accounts.idempotency import Answer, answer, fingerprint_of, once
 from domains.accounts.scopes import Scope
 from domains.catalog.tables import Policy
 from domains.imports import listing, services
-from domains.imports.columns import LARGEST_INTEGER
 from domains.imports.jobs import run_import
 from domains.imports.layout import ERROR_COLUMN
 from domains.imports.schemas import AcceptedOut, JobDetailOut, JobOut, NewImport, PreviewOut
@@ -28,6 +27,7 @@ from lib import files
 from lib.csv_safety import escape_formula
 from lib.errors import field_error
 from lib.http import IdempotencyKey, Page, respond
+from lib.integers import LARGEST_INTEGER
 from lib.openapi import REQUEST_BODY
 from settings import settings
 

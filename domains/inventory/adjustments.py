@@ -7,7 +7,6 @@ from uuid import uuid4
 import msgspec
 
 from domains.catalog.references import find_ids
-from domains.catalog.schemas import LARGEST_INTEGER
 from domains.catalog.stock import Move, move_locked
 from domains.catalog.tables import Reason
 from domains.inventory.locations import Place, find_locations
@@ -15,6 +14,7 @@ from domains.inventory.locking import Held, hold
 from domains.inventory.schemas import AdjustmentIn, AdjustmentLineIn, AdjustmentLineOut, AdjustmentOut
 from lib.actor import acting
 from lib.errors import Conflict, FieldError, field_error, refuse_fields
+from lib.integers import LARGEST_INTEGER
 from piccolo_conf import transaction
 
 LINE = "lines[{}]."

@@ -20,7 +20,7 @@ from domains.inventory.schemas import (
     TransferOut,
 )
 from domains.inventory.transfers import transfer_stock
-from lib.http import IdempotencyKey, Page, here, link_header, make_page
+from lib.http import IdempotencyKey, Page, respond
 
 ADJUSTED = {HTTPStatus.CREATED.value: ResponseSpec(AdjustmentOut, description="What was booked.")}
 TRANSFERRED = {HTTPStatus.CREATED.value: ResponseSpec(TransferOut, description="What was booked.")}
@@ -36,9 +36,7 @@ class StockController(Controller):
         query, as_of = levels.read_levels_query(request.scope["query_string"])
         found = await levels.list_levels(query, as_of)
         results = [LevelOut(*(row[name] for name in LevelOut.__struct_fields__)) for row in found.rows]
-        place = here(request)
-        page = make_page(results, query.paging, found.total, place, found.cursor)
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        return respond(request, results, query.paging, found.total, found.cursor)
 
     @get(
         "/movements",
@@ -50,10 +48,8 @@ class StockController(Controller):
         """Every movement of stock: how much, why, what caused it and who. It only ever grows."""
         query = ledger.LIST.read(request.scope["query_string"])
         found = await ledger.list_movements(query)
-        place = here(request)
         results = [MovementOut(**row) for row in found.rows]
-        page = make_page(results, query.paging, found.total, place, found.cursor)
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        return respond(request, results, query.paging, found.total, found.cursor)
 
     @post("/adjustments", guards=[requires(Scope.INVENTORY_WRITE)], responses=ADJUSTED, summary="Adjust stock")
     async def adjust(

@@ -9,7 +9,7 @@ from domains.accounts.auth import CallerRequest, requires
 from domains.accounts.scopes import Scope
 from domains.inventory import locations
 from domains.inventory.schemas import LocationIn, LocationOut, LocationPatch
-from lib.http import Page, RowId, here, link_header, make_page
+from lib.http import Page, RowId, respond
 
 
 class LocationController(Controller):
@@ -22,9 +22,7 @@ class LocationController(Controller):
         query = locations.LIST.read(request.scope["query_string"])
         found = await locations.list_locations(query)
         results = [LocationOut(**row) for row in found.rows]
-        place = here(request)
-        page = make_page(results, query.paging, found.total, place, found.cursor)
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        return respond(request, results, query.paging, found.total, found.cursor)
 
     @post(guards=[requires(Scope.INVENTORY_WRITE)], summary="Create a location")
     async def create(self, data: JSONBody[LocationIn]) -> Response[LocationOut]:

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import UNSET
 
 from domains.catalog.cleaning import clean_sku
-from domains.catalog.schemas import LARGEST_INTEGER
 from domains.inventory.schemas import LocationIn, LocationOut, LocationPatch
 from lib.database_errors import naming_conflicts
 from lib.errors import Conflict, FieldError, NotFound, field_error, refuse_fields
 from lib.filters import flag, same_text, words
+from lib.integers import LARGEST_INTEGER
 from lib.listing import Found, Listing, Query, Sort, find_page
 from piccolo_conf import execute, fetch, fetch_row, transaction
 

@@ -8,7 +8,7 @@ from domains.accounts.scopes import Scope
 from domains.inventory import notifications
 from domains.inventory.notification_schemas import NotificationOut, NotificationPatch
 from domains.inventory.notifications import LIST, SHOWN
-from lib.http import Page, RowId, here, link_header, make_page
+from lib.http import Page, RowId, respond
 
 
 class NotificationController(Controller):
@@ -21,9 +21,7 @@ class NotificationController(Controller):
         """`is_resolved=false` are the products that are low now. Those that were deleted are not shown."""
         query = LIST.read(request.scope["query_string"], SHOWN)
         found, total, cursor = await notifications.list_notifications(query)
-        place = here(request)
-        page = make_page(found, query.paging, total, place, cursor)
-        return Response(page, headers=link_header(query.paging, place, cursor))
+        return respond(request, found, query.paging, total, cursor)
 
     @get("/{notification_id:int}", summary="A low-stock notification")
     async def show(self, notification_id: RowId) -> NotificationOut:

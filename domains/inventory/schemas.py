@@ -8,9 +8,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from domains.catalog.references import ProductRef
-from domains.catalog.schemas import LARGEST_INTEGER, ONE_LINE, Whole
+from domains.catalog.schemas import ONE_LINE, Whole
 from domains.catalog.tables import Reason
-from lib.filters import LARGEST_BIGINT
+from lib.integers import LARGEST_BIGINT, LARGEST_INTEGER
 
 MOST_LINES = 500
 LONGEST_NOTE = 1000

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from domains.catalog.references import find_ids
-from domains.catalog.schemas import LARGEST_INTEGER
 from domains.catalog.stock import Move, move_locked
 from domains.catalog.tables import Reason
 from domains.inventory.locations import Place, find_locations
@@ -13,6 +12,7 @@ from domains.inventory.locking import Held, hold
 from domains.inventory.schemas import TransferIn, TransferLineIn, TransferLineOut, TransferOut
 from lib.actor import acting
 from lib.errors import FieldError, field_error, refuse_fields
+from lib.integers import LARGEST_INTEGER
 from piccolo_conf import transaction
 
 

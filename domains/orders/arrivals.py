@@ -9,7 +9,7 @@ from domains.catalog.references import find_ids
 from domains.catalog.stock import ProductGone
 from domains.orders.purchase_rows import Line, Purchase
 from domains.orders.purchase_schemas import ReceivedLineIn
-from lib.errors import BadInput, Conflict, FieldError
+from lib.errors import Conflict, FieldError, refuse_fields
 
 # Stands for the product of what names a line instead; an id is taken as it is.
 NO_PRODUCT = 0
@@ -37,7 +37,7 @@ async def read_arrivals(lines: Sequence[ReceivedLineIn] | None) -> list[Arrival]
         return None
     sentence = "give either line or product"
     unclear = [place for place, line in enumerate(lines) if (line.line is None) == (line.product is None)]
-    _refuse([FieldError(f"lines[{place}].line", sentence) for place in unclear])
+    refuse_fields(FieldError(f"lines[{place}].line", sentence) for place in unclear)
     product_ids = await find_ids([line.product or NO_PRODUCT for line in lines], "lines[{}].product")
     return [Arrival(line.quantity, line.line, key) for line, key in zip(lines, product_ids, strict=True)]
 
@@ -78,7 +78,7 @@ def _choose_these(purchase: Purchase, rest: dict[int, int], arrivals: Sequence[A
                 wanted -= taken
                 rest[line.id] -= taken
                 came[line.id] += taken
-    _refuse(errors)
+    refuse_fields(errors)
     return came
 
 
@@ -103,8 +103,3 @@ def _find_problem(arrival: Arrival, lines: Sequence[Line], free: int) -> tuple[s
     if arrival.quantity > free:
         return "quantity", f"is more than the {free} that are outstanding"
     return None
-
-
-def _refuse(errors: list[FieldError]) -> None:
-    if errors:
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)

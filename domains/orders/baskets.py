@@ -7,10 +7,10 @@ import msgspec
 from msgspec import UNSET
 
 from domains.catalog.references import find_ids
-from domains.catalog.schemas import LARGEST_INTEGER
 from domains.catalog.stock import Locked
 from domains.orders.schemas import SaleLineIn, SaleLineOut, SalesOrderIn
-from lib.errors import BadInput, FieldError, field_error
+from lib.errors import FieldError, field_error, refuse_fields
+from lib.integers import LARGEST_INTEGER
 from lib.money import LARGEST
 
 UNKNOWN = "there is no such product"
@@ -56,8 +56,7 @@ def price(basket: Basket, products: Mapping[int, Locked], *, internal: bool) -> 
 
     Without `internal` a product that is not active is not there at all.
     """
-    if errors := list(_find_unsellable(basket, products, internal=internal)):
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
+    refuse_fields(_find_unsellable(basket, products, internal=internal))
     sold = [(products[key], quantity) for key, quantity in basket.quantities.items()]
     costs = [product.price * quantity for product, quantity in sold]
     if (total := sum(costs, Decimal(0))) > LARGEST:

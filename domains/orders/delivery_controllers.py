@@ -12,7 +12,7 @@ from domains.accounts.scopes import Scope
 from domains.orders import deliveries
 from domains.orders.delivery_schemas import DeliveryIn, DeliveryOut, DeliveryPatch
 from domains.orders.sale_lists import DELIVERIES, confine_to
-from lib.http import IdempotencyKey, Page, RowId, here, link_header, make_page
+from lib.http import IdempotencyKey, Page, RowId, respond
 from lib.listing import find_page
 from piccolo_conf import fetch
 
@@ -35,9 +35,8 @@ class DeliveryController(Controller):
         """Callers without the scope orders:read see what is assigned to them."""
         query = DELIVERIES.read(request.scope["query_string"], *confine_to("d.assigned_to", request.user))
         found = await find_page(fetch, query, deliveries.COLUMNS, deliveries.SOURCE)
-        place, shown = here(request), [deliveries.shape(row) for row in found.rows]
-        page = make_page(shown, query.paging, found.total, place, found.cursor)
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        shown = [deliveries.shape(row) for row in found.rows]
+        return respond(request, shown, query.paging, found.total, found.cursor)
 
     @get(
         "/api/sales-orders/{order_id:int}/delivery",

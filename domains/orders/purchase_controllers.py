@@ -13,7 +13,7 @@ from domains.accounts.scopes import Scope
 from domains.orders import purchase_lists, purchases, receipts
 from domains.orders.purchase_schemas import PurchaseOrderIn, PurchaseOrderOut, ReceiptIn, ReversalIn
 from domains.orders.schemas import CancellationIn
-from lib.http import IdempotencyKey, Page, RowId, here, link_header, make_page
+from lib.http import IdempotencyKey, Page, RowId, respond
 
 CREATED = {HTTPStatus.CREATED.value: ResponseSpec(PurchaseOrderOut, description="The order as it is now.")}
 CHANGED = {HTTPStatus.OK.value: ResponseSpec(PurchaseOrderOut, description="The order as it is now.")}
@@ -34,9 +34,7 @@ class PurchaseController(Controller):
         """Each with its lines and receipts."""
         query = purchase_lists.LIST.read(request.scope["query_string"])
         shown, found = await purchase_lists.list_purchases(query)
-        place = here(request)
-        page = make_page(shown, query.paging, found.total, place, found.cursor)
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        return respond(request, shown, query.paging, found.total, found.cursor)
 
     @post(guards=[requires(Scope.PURCHASES_WRITE)], responses=CREATED, summary="Order from a supplier")
     async def create_purchase(

@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Meta
 
 from domains.catalog.references import ProductRef
-from domains.catalog.schemas import LARGEST_INTEGER, NOT_BLANK, Currency
+from domains.catalog.schemas import NOT_BLANK, Currency
 from domains.inventory.schemas import LocationRef
 from domains.orders.tables import PurchaseStatus
+from lib.integers import LARGEST_INTEGER
 from lib.money import Money, MoneyText
 
 MOST_LINES = 500

@@ -18,7 +18,7 @@ from domains.orders.purchase_rows import Purchase, lock_purchase, read_purchase,
 from domains.orders.purchase_schemas import PurchaseLineIn, PurchaseOrderIn, PurchaseOrderOut, ReceiptIn
 from lib import clock
 from lib.actor import Source, acting
-from lib.errors import BadInput, Conflict, FieldError, field_error
+from lib.errors import BadInput, Conflict, FieldError, field_error, refuse_fields
 from lib.money import LARGEST
 from piccolo_conf import execute, fetch, fetch_value, transaction
 from settings import settings
@@ -167,8 +167,7 @@ async def _price(wanted: Wanted, products: Mapping[int, Locked], currency: str) 
             errors.append(FieldError(wanted.field(place, "unit_cost"), sentence))
         unit_cost = Decimal(cost) if cost is not None else costs.get(product_id, Decimal(0))
         bought.append(Bought(product_id, product.sku, line.quantity, unit_cost))
-    if errors:
-        raise BadInput("; ".join(f"{error.field}: {error.message}" for error in errors), errors=errors)
+    refuse_fields(errors)
     return bought
 
 

@@ -12,7 +12,7 @@ from domains.accounts.scopes import Scope
 from domains.orders import sales
 from domains.orders.sale_lists import ORDERS, confine_to
 from domains.orders.schemas import CancellationIn, SalesOrderIn, SalesOrderOut
-from lib.http import IdempotencyKey, Page, RowId, here, link_header, make_page
+from lib.http import IdempotencyKey, Page, RowId, respond
 from lib.listing import find_page
 from piccolo_conf import fetch
 
@@ -32,9 +32,7 @@ class SalesOrderController(Controller):
         """Filtered and sorted. Far from the beginning a Link header carries the cursor to go on with."""
         query = ORDERS.read(request.scope["query_string"], *confine_to("o.customer", request.user))
         found = await find_page(fetch, query, sales.COLUMNS, "sales_order o")
-        place = here(request)
-        page = make_page(await sales.shape(found.rows), query.paging, found.total, place, found.cursor)
-        return Response(page, headers=link_header(query.paging, place, found.cursor))
+        return respond(request, await sales.shape(found.rows), query.paging, found.total, found.cursor)
 
     @post(guards=[requires(Scope.ORDERS_OWN, Scope.ORDERS_WRITE)], responses=PLACED, summary="Place an order")
     async def place(

@@ -8,9 +8,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from domains.accounts.schemas import LONGEST_EMAIL
 from domains.catalog.references import ProductRef
-from domains.catalog.schemas import LARGEST_INTEGER
 from domains.orders.tables import SaleStatus
 from lib.actor import Source
+from lib.integers import LARGEST_INTEGER
 from lib.money import Money, MoneyText
 
 MOST_LINES = 500

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from domains.catalog.proof import find_differences
-from domains.catalog.schemas import LARGEST_INTEGER
+from lib.integers import LARGEST_INTEGER
 from piccolo_conf import fetch, fetch_value
 from tests.catalog.making import make_product
 from tests.inventory.shelves import ADJUST, adjust, default_location, ledger_of, levels_of, make_location, wrong_fields

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from domains.catalog.proof import find_differences
-from domains.catalog.schemas import LARGEST_INTEGER
+from lib.integers import LARGEST_INTEGER
 from piccolo_conf import fetch_value
 from tests.catalog.making import make_product
 from tests.conftest import make_client
