@@ -44,6 +44,7 @@ APP_REGISTRY = AppRegistry(
         "domains.accounts.piccolo_app",
         "piccolo_api.mfa.authenticator.piccolo_app",
         "domains.events.piccolo_app",
+        "domains.webhooks.piccolo_app",
         "domains.catalog.piccolo_app",
         "domains.orders.piccolo_app",
         "domains.imports.piccolo_app",

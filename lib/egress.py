@@ -78,6 +78,14 @@ async def post(
     return await send("POST", url, body, headers, rules=rules, deadline=deadline)
 
 
+def check(url: str, *, rules: Rules = CONFIGURED) -> None:
+    """Whether a URL can be used at all, before anything is sent. Raises BadUrl or BlockedAddress; resolves no name."""
+    try:
+        _target(url, rules)
+    except EXPECTED as error:
+        raise explain(error) from None
+
+
 async def send(
     method: str, url: str, body: bytes, headers: Mapping[str, str], *, rules: Rules, deadline: float
 ) -> Reply:

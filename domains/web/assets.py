@@ -1,4 +1,4 @@
-"""The stylesheet and the icon, under addresses that name their content: browsers may keep them for good."""
+"""Stylesheets, scripts and the icon, under addresses that name their content: browsers may keep them for good."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ import msgspec
 
 DIRECTORY = Path(__file__).parent / "static"
 PATH = "/static"
-KINDS = {".css": "text/css", ".svg": "image/svg+xml"}
+KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 DIGEST_CHARACTERS = 12
 
 

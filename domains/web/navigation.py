@@ -34,6 +34,9 @@ class Place(msgspec.Struct, frozen=True):
         return path.rstrip("/") == self.path.rstrip("/")
 
 
+DASHBOARD = Place("Dashboard", "/dashboard/", "What sold, what came in, and what the stock is worth.")
+FEED = Place("Live feed", "/dashboard/products/", "Every change of a product at the moment it happens.", "Live")
+WEBHOOKS = Place("Webhooks", "/webhooks/", "Which systems are told of changes, and whether they heard.")
 DOCS = Place("API documentation", DOCS_PATH, "Every request that programs can make, to read and to try out.", "API")
 ADMIN = Place(
     "Admin site", settings.admin_path, "Every table: products, users, imports, and bulk changes of prices.", "Admin"
@@ -42,11 +45,17 @@ PROFILE = Place("Profile", "/accounts/profile/", "Your names, your username and 
 SECURITY = Place("Security", "/accounts/profile/security/", "Password, e-mail address, and where you are signed in.")
 KEYS = Place("API keys", "/accounts/profile/api-keys/", "Ways in for tills, feeds and scripts, in your name.")
 ACCOUNT = (PROFILE, SECURITY, KEYS)
+NEEDED = {
+    DASHBOARD: Scope.DASHBOARD_READ,
+    FEED: Scope.DASHBOARD_READ,
+    WEBHOOKS: Scope.WEBHOOKS_READ,
+}
 
 
 def places_for(caller: Caller | None) -> list[Place]:
     """What this caller may open, beside their own account; None is somebody of whom nothing is known yet."""
-    found: list[Place] = []
+    scopes = frozenset() if caller is None else caller.scopes
+    found = [place for place, scope in NEEDED.items() if scope in scopes]
     if settings.docs_access is DocsAccess.PUBLIC or (
         is_signed_in(caller) and settings.docs_access is not DocsAccess.OFF
     ):
