@@ -19,8 +19,15 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 DATABASE_URL = settings.database_url or embedded.database_url(settings.data_dir)
 
-# Compiling a plan costs more than our longest statement saves.
-SESSION = {"application_name": "stockroom", "timezone": "UTC", "jit": "off"}
+# Compiling a plan costs more than our longest statement saves. A machine that vanished keeps its locks for a minute.
+SESSION = {
+    "application_name": "stockroom",
+    "timezone": "UTC",
+    "jit": "off",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
 
 
 class Engine(PostgresEngine):

@@ -14,6 +14,8 @@ from lib.addresses import is_refused
 from lib.egress_errors import BlockedAddress
 
 TLS = ssl.create_default_context()
+# Servers close idle connections after two to five seconds, and a request that meets that close is lost.
+IDLE_SECONDS = 1.5
 # A look-up cannot be stopped and may hang for half a minute. Threads of its own keep others' work out of its way.
 RESOLVING = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolve")
 
@@ -35,6 +37,7 @@ def connector(rules: Rules) -> aiohttp.TCPConnector:
         socket_factory=_socket_maker(rules),
         ssl=TLS,
         limit=0,
+        keepalive_timeout=IDLE_SECONDS,
         use_dns_cache=True,
         ttl_dns_cache=0,
     )

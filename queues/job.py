@@ -24,7 +24,6 @@ logger = log.get("queues.job")
 P = ParamSpec("P")
 
 LONGEST_WAIT_SECONDS = 0.2
-# Rings for the same thing within this time are one; a longer memory would outlive a worker that died with the job.
 SAME_RING_SECONDS = 10
 CROWD = 100
 
@@ -41,13 +40,18 @@ class JobFailed(Exception):
 
 
 class Traits(msgspec.Struct, frozen=True):
-    """Of a job. `timeout` is in seconds. `title` is what people read who schedule it; "" when nobody may."""
+    """Of a job. `timeout` is in seconds. `title` is what people read who schedule it; "" when nobody may.
+
+    Rings for the same thing are one within `rings_apart` seconds, and longer while that one waits or runs; a longer
+    memory would outlive a worker that died with the job.
+    """
 
     name: str
     timeout: int
     retries: int
     queue: str
     title: str
+    rings_apart: int = SAME_RING_SECONDS
 
 
 class Job(Generic[P]):
@@ -63,6 +67,7 @@ class Job(Generic[P]):
         self.timeout = traits.timeout
         self.retries = traits.retries
         self.title = traits.title
+        self.rings_apart = traits.rings_apart
         self.arguments = _arguments_of(run, traits.name)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> str | None:
@@ -77,7 +82,7 @@ class Job(Generic[P]):
         if args:
             raise TypeError("arguments of a job travel by name")
         arguments = {name: str(value) for name, value in kwargs.items()}
-        key = ":".join([self.name, *arguments.values(), str(int(time.time() // SAME_RING_SECONDS))])
+        key = ":".join([self.name, *arguments.values(), str(int(time.time() // self.rings_apart))])
         job = SaqJob(self.name, kwargs=arguments, key=key, timeout=self.timeout, retries=self.retries, ttl=60)
         try:
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
@@ -103,7 +108,13 @@ class Job(Generic[P]):
 
 
 def job(
-    name: str, *, timeout: int, retries: int = 5, queue: str = "default", schedulable: str = ""
+    name: str,
+    *,
+    timeout: int,
+    retries: int = 5,
+    queue: str = "default",
+    schedulable: str = "",
+    rings_apart: int = SAME_RING_SECONDS,
 ) -> Callable[[Callable[P, Awaitable[str | None]]], Job[P]]:
     """Name a job, for the list in queues/worker.py; with a title in `schedulable` people may schedule it.
 
@@ -111,7 +122,7 @@ def job(
     """
 
     def register(run: Callable[P, Awaitable[str | None]]) -> Job[P]:
-        return Job(run, Traits(name, timeout, retries, queue, schedulable))
+        return Job(run, Traits(name, timeout, retries, queue, schedulable, rings_apart))
 
     return register
 

@@ -1,10 +1,11 @@
-"""The worker: every job in one list, one SAQ worker for each queue, and the sweep beside them."""
+"""The worker: every job in one list, one SAQ worker for each queue, and beside them the sweep and the relay."""
 
 import asyncio
 import contextlib
 import logging
 import signal
 import time
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, cast
 
 from redis.exceptions import RedisError
@@ -14,7 +15,8 @@ from saq.types import Context, PartialTimersDict
 from domains.catalog.jobs import run_bulk_change
 from domains.imports.jobs import run_import
 from domains.mail.jobs import send_waiting_mail
-from lib import log
+from domains.webhooks.jobs import deliver_due, relay_forever, stop_delivering
+from lib import egress, log
 from piccolo_conf import pool
 from queues.job import QUEUES, Job, disconnect
 from queues.runs import run_schedule
@@ -26,10 +28,17 @@ logger = log.get("queues.worker")
 
 TOLD_EVERY_SECONDS = 30
 
-JOBS: list[Job[Any]] = [run_import, run_bulk_change, send_waiting_mail, run_schedule, *SCHEDULABLE.values()]
+JOBS: list[Job[Any]] = [
+    run_import,
+    run_bulk_change,
+    send_waiting_mail,
+    deliver_due,
+    run_schedule,
+    *SCHEDULABLE.values(),
+]
 CONCURRENCY = {"default": settings.worker_concurrency, "imports": settings.import_concurrency}
 GRACE_SECONDS = 20
-SPARE_CONNECTIONS = 4
+SPARE_CONNECTIONS = 8
 # A chunk of an import may have to wait for others' locks.
 LONGEST_STATEMENT_SECONDS = 600
 
@@ -38,18 +47,29 @@ async def work_forever() -> None:
     """Until SIGINT or SIGTERM: running jobs get 20 seconds to end, then their rows wait for the next worker."""
     logging.getLogger("saq").addFilter(RedisAway())
     workers = [_make_worker(name) for name in QUEUES]
-    async with pool(sum(CONCURRENCY.values()) + SPARE_CONNECTIONS, longest_seconds=LONGEST_STATEMENT_SECONDS):
+    connections = sum(CONCURRENCY.values()) + SPARE_CONNECTIONS
+    async with pool(connections, longest_seconds=LONGEST_STATEMENT_SECONDS), egress.opened():
         tasks = [asyncio.create_task(worker.start()) for worker in workers]
-        sweep = asyncio.create_task(sweep_forever())
-        await _until_told()
-        logger.info("worker_stopping")
-        sweep.cancel()
+        async with _beside(sweep_forever(), relay_forever()):
+            await _until_told()
+            logger.info("worker_stopping")
+        stop_delivering()
         for worker in workers:
             worker.tell_to_stop()
         await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweep
     await disconnect()
+
+
+@contextlib.asynccontextmanager
+async def _beside(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Loops that go on for as long as the block does."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class QueueWorker(Worker[Context]):

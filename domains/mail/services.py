@@ -87,11 +87,14 @@ class Template(StrEnum):
     EMAIL_CHANGED = "email_changed"
     LOW_STOCK = "low_stock"
     STOCK_DIFFERENCES = "stock_differences"
+    WEBHOOK_FAILING = "webhook_failing"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 # Everything else loses its words after sending: a new letter is secret until somebody adds it here.
 WITHOUT_SECRETS = {Template.ACCOUNT_ACTIVATED, Template.PASSWORD_CHANGED, Template.EMAIL_CHANGED}
 WITHOUT_SECRETS |= {Template.LOW_STOCK, Template.STOCK_DIFFERENCES}
+WITHOUT_SECRETS |= {Template.WEBHOOK_FAILING, Template.WEBHOOK_DISABLED}
 
 # A text, or the rows of a table.
 Fact: TypeAlias = str | Sequence[Mapping[str, str]]

@@ -1,0 +1,86 @@
+"""What waits for one endpoint in the hands of one worker: a few requests at once, no more a second than it takes."""
+
+import time
+from collections import deque
+
+from domains.webhooks.deliveries import LEASE, Due, Waiting
+from domains.webhooks.sending import Outcome, Target
+from domains.webhooks.signing import SECRETS, unseal
+from lib import clock
+from lib.egress import DEADLINE_SECONDS
+
+AT_ONCE = 4
+# Claimed ahead for an endpoint that answers quickly, so that no claim has to be waited for between two requests.
+MOST_AHEAD = 64
+QUICK_SECONDS = 0.2
+# What is claimed has to be begun while its lease still covers the whole request.
+LONGEST_WAIT_SECONDS = LEASE.total_seconds() - DEADLINE_SECONDS - 5
+
+
+class Line:
+    """`queue` holds what is claimed and not begun, with the time of its claim on the monotonic clock."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self.endpoint_id = waiting.id
+        self.queue: deque[tuple[Due, float]] = deque()
+        self.under_way = 0
+        self.is_quick = False
+        self.begun_at: deque[float] = deque(maxlen=waiting.max_per_second or 1)
+        self._read(waiting)
+
+    def update(self, waiting: Waiting) -> None:
+        """As the endpoint is now: its URL, secrets and limit may have been changed."""
+        if waiting != self.waiting:
+            self._read(waiting)
+
+    def _read(self, waiting: Waiting) -> None:
+        self.waiting = waiting
+        keys = unseal(SECRETS.decode(waiting.secrets), clock.now())
+        self.target = Target(waiting.id, waiting.url, keys)
+        self.is_failing = waiting.is_failing
+        self.max_per_second = waiting.max_per_second
+        if waiting.max_per_second and waiting.max_per_second != self.begun_at.maxlen:
+            self.begun_at = deque(self.begun_at, maxlen=waiting.max_per_second)
+
+    @property
+    def room(self) -> int:
+        """How many more to claim."""
+        most = MOST_AHEAD if self.is_quick else AT_ONCE
+        if self.max_per_second:
+            most = min(most, max(AT_ONCE, 2 * self.max_per_second))
+        return max(0, most - len(self.queue) - self.under_way)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.queue and not self.under_way
+
+    def add(self, due: Due) -> None:
+        self.queue.append((due, time.monotonic()))
+
+    def begin(self) -> Due | None:
+        """The next one to send now; None when enough are under way, too many were begun in the last second, or none
+        waits."""
+        if not self.queue or self.under_way >= AT_ONCE or self.rest_seconds > 0:
+            return None
+        self.under_way += 1
+        self.begun_at.append(time.monotonic())
+        return self.queue.popleft()[0]
+
+    @property
+    def rest_seconds(self) -> float:
+        """Until the limit of requests a second lets the next one go."""
+        if not self.max_per_second or len(self.begun_at) < self.max_per_second:
+            return 0.0
+        return self.begun_at[0] + 1 - time.monotonic()
+
+    def end(self, outcome: Outcome) -> None:
+        self.under_way -= 1
+        self.is_quick = outcome.is_success and outcome.milliseconds < QUICK_SECONDS * 1000
+
+    def take_back(self, *, everything: bool = False) -> list[Due]:
+        """What waited too long to be begun under its lease, or everything that was not begun."""
+        latest = float("inf") if everything else time.monotonic() - LONGEST_WAIT_SECONDS
+        late: list[Due] = []
+        while self.queue and self.queue[0][1] < latest:
+            late.append(self.queue.popleft()[0])
+        return late
