@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TextIO
 
 import click
 import msgspec
+import uvloop
 from litestar.plugins import CLIPlugin
 from msgspec import UNSET
 
@@ -58,11 +59,12 @@ class Commands(CLIPlugin):
 
 
 def runs(
-    *, own: bool = False, quiet: bool = True
+    *, own: bool = False, quiet: bool = True, run_loop: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
 ) -> Callable[[Callable[P, Coroutine[Any, Any, None]]], Callable[P, None]]:
     """Run an async command with PostgreSQL and Redis there: the given ones, or those of DATA_DIR.
 
     `own`: this process shall run the servers. `quiet`: it speaks to a person, so it logs warnings only.
+    `run_loop`: what works for long does so on a faster one.
     """
 
     def decorate(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -70,7 +72,7 @@ def runs(
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
             log.configure(quiet=quiet)
             with _servers(own=own), contextlib.suppress(KeyboardInterrupt):
-                asyncio.run(command(*args, **kwargs))
+                run_loop(command(*args, **kwargs))
 
         return run
 
@@ -94,7 +96,7 @@ async def up() -> None:
 
 
 @click.command()
-@runs(quiet=False)
+@runs(quiet=False, run_loop=uvloop.run)
 async def worker() -> None:
     """Work on imports and other jobs until told to stop."""
     await work_forever()

@@ -24,6 +24,7 @@ logger = log.get("queues.job")
 P = ParamSpec("P")
 
 LONGEST_WAIT_SECONDS = 0.2
+TOLD_EVERY_SECONDS = 30
 SAME_RING_SECONDS = 10
 CROWD = 100
 
@@ -68,6 +69,7 @@ class Job(Generic[P]):
         self.retries = traits.retries
         self.title = traits.title
         self.rings_apart = traits.rings_apart
+        self.told_at = -float(TOLD_EVERY_SECONDS)
         self.arguments = _arguments_of(run, traits.name)
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> str | None:
@@ -77,8 +79,11 @@ class Job(Generic[P]):
         """Here and now, with one of `arguments`."""
         return await self.run(**msgspec.structs.asdict(arguments))  # type: ignore[call-arg] # Its own arguments.
 
-    async def later(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Ring for a worker. Never raises, never waits long: the sweep rings again for what was not heard."""
+    async def later(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Ring for a worker. Never raises, never waits long: the sweep rings again for what was not heard.
+
+        Whether Redis heard it.
+        """
         if args:
             raise TypeError("arguments of a job travel by name")
         arguments = {name: str(value) for name, value in kwargs.items()}
@@ -88,6 +93,14 @@ class Job(Generic[P]):
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
                 await QUEUES[self.queue].enqueue(job)
         except (RedisError, OSError, TimeoutError) as error:
+            self._tell_not_rung(error)
+            return False
+        return True
+
+    def _tell_not_rung(self, error: Exception) -> None:
+        """Once in a while: an outage is one thing that happened, however often somebody rings meanwhile."""
+        if time.monotonic() - self.told_at >= TOLD_EVERY_SECONDS:
+            self.told_at = time.monotonic()
             logger.warning("not_rung", job=self.name, error=type(error).__name__)
 
     async def is_crowded(self) -> bool:

@@ -18,15 +18,13 @@ from domains.mail.jobs import send_waiting_mail
 from domains.webhooks.jobs import deliver_due, relay_forever, stop_delivering
 from lib import egress, log
 from piccolo_conf import pool
-from queues.job import QUEUES, Job, disconnect
+from queues.job import QUEUES, TOLD_EVERY_SECONDS, Job, disconnect
 from queues.runs import run_schedule
 from queues.schedules import SCHEDULABLE
 from queues.sweep import sweep_forever
 from settings import settings
 
 logger = log.get("queues.worker")
-
-TOLD_EVERY_SECONDS = 30
 
 JOBS: list[Job[Any]] = [
     run_import,

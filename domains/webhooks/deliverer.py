@@ -9,15 +9,15 @@ import time
 from functools import lru_cache
 
 from domains.webhooks import deliveries, health
-from domains.webhooks.deliveries import Due, Result, Waiting
+from domains.webhooks.deliveries import INTERRUPTED, Due, Result, Waiting
 from domains.webhooks.holding import Holder
 from domains.webhooks.lines import Line
 from domains.webhooks.payloads import render
-from domains.webhooks.retries import wait_after
+from domains.webhooks.retries import WAITS, wait_after
 from domains.webhooks.sending import Outcome, send, webhook_id_of
 from lib import clock, log
 from lib.egress import DEADLINE_SECONDS
-from piccolo_conf import transaction
+from piccolo_conf import GOODBYES, transaction
 
 logger = log.get("webhooks.deliverer")
 
@@ -30,6 +30,8 @@ GATHERING_SECONDS = 0.005
 RECORD_ATTEMPTS = 5
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 LONGEST_TURN_SECONDS = TURN_SECONDS + int(DEADLINE_SECONDS) + 15
+# Beyond the schedule are attempts that no worker lived to record: then it is the delivery that kills them.
+MOST_STEPS = len(WAITS) + 5
 INTERNAL = "internal"
 MOST_BODIES = 512
 
@@ -99,6 +101,8 @@ class Deliverer:
 
     async def _try(self, line: Line, due: Due) -> Outcome:
         started = time.perf_counter()
+        if due.step > MOST_STEPS:
+            return Outcome(None, INTERRUPTED, 0)
         try:
             body = self.body_of(due.topic, due.occurred_at, due.data, due.changes)
             return await send(line.target, webhook_id_of(due.event), body)
@@ -117,22 +121,34 @@ class Deliverer:
         self.woken.clear()
 
     async def _record(self) -> None:
-        """What ended, in one transaction. It is kept for the next time when PostgreSQL is away: leases outlast that."""
+        """What ended, in one transaction. While PostgreSQL is away it is kept for the next time: leases outlast that."""
         if any(not line.is_empty for line in self.lines.values()):
             self.busy_at = time.monotonic()
         if not self.results:
             return
         results, self.results = self.results, []
-        failing = {line.endpoint_id for line in self.lines.values() if line.is_failing}
         try:
-            async with transaction():
-                letters = await health.note(results, failing)
-                await deliveries.finish(results)
-            self.letters += letters
-        except Exception as error:
+            await self._write(results)
+        except (*GOODBYES, TimeoutError) as error:
             logger.warning("deliveries_not_recorded", count=len(results), error=type(error).__name__)
             self.results = [*results, *self.results]
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
+        except Exception:  # One that PostgreSQL refuses must not take the others with it.
+            for result in results:
+                await self._write_alone(result)
+
+    async def _write(self, results: list[Result]) -> None:
+        failing = {line.endpoint_id for line in self.lines.values() if line.is_failing}
+        async with transaction():
+            letters = await health.note(results, failing)
+            await deliveries.finish(results)
+        self.letters += letters
+
+    async def _write_alone(self, result: Result) -> None:
+        try:
+            await self._write([result])
+        except Exception as error:  # It is sent again when its lease has ended, a few times.
+            logger.exception("delivery_not_recorded", delivery=result.due.id, error=type(error).__name__)
 
     async def _give_back(self, *, everything: bool) -> None:
         if late := [due for line in self.lines.values() for due in line.take_back(everything=everything)]:

@@ -19,6 +19,7 @@ IDLE_SECONDS = 0.25
 PAUSE_AFTER_ERROR_SECONDS = 2.0
 
 _at_work: set[Deliverer] = set()
+_unrung: set["asyncio.Task[None]"] = set()
 
 
 @job("deliver_due", timeout=LONGEST_TURN_SECONDS, rings_apart=1)
@@ -72,6 +73,21 @@ async def _turn() -> bool:
     if relayed.followed:
         await feed.tell(relayed.followed)
     # Also what is due again, and what a worker left that died: nobody else rings for it.
-    if relayed.deliveries or (not relayed.was_full and await deliveries.is_any_due()):
-        await deliver_due.later()
+    is_due = relayed.deliveries or (not relayed.was_full and await deliveries.is_any_due())
+    if is_due and not await deliver_due.later():
+        _deliver_here()
     return not relayed.was_full
+
+
+def _deliver_here() -> None:
+    """While Redis is away nobody hears a ring."""
+    task = asyncio.create_task(_deliver_quietly())
+    _unrung.add(task)
+    task.add_done_callback(_unrung.discard)
+
+
+async def _deliver_quietly() -> None:
+    try:
+        await deliver_due()
+    except Exception as error:  # The next turn of the relay tries again.
+        logger.warning("delivering_failed", error=type(error).__name__)

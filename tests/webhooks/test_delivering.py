@@ -18,6 +18,7 @@ from domains.webhooks.signing import new_secret
 from lib import clock
 from piccolo_conf import execute, fetch_value
 from tests.catalog.making import make_product
+from tests.faults.harness import until
 from tests.lib.loopback import Loopback, reply, saying, serving
 from tests.webhooks.making import attempts, deliver, deliveries, make_endpoint, record, relay
 
@@ -115,6 +116,10 @@ async def test_no_more_are_sent_in_a_second_than_an_endpoint_takes(database: Non
     assert time.monotonic() - began >= 2
 
 
+async def has_come(receiver: Loopback, requests: int) -> bool:
+    return len(receiver.requests) >= requests
+
+
 async def test_an_endpoint_that_hangs_holds_up_nobody_else(
     database: None, receiver: Loopback, monkeypatch: pytest.MonkeyPatch
 ):
@@ -132,8 +137,7 @@ async def test_an_endpoint_that_hangs_holds_up_nobody_else(
             await record()
         await relay()
         turn = asyncio.create_task(deliver_due())
-        while len(receiver.requests) < 20:
-            await asyncio.sleep(0.01)
+        await until(lambda: has_come(receiver, 20), 10)
         assert len(hanging.requests) == 4
         stop_delivering()
         # The next turn has the healthy one while this one still waits for its answers.
@@ -237,3 +241,31 @@ async def test_the_body_of_a_product_has_its_prices_as_numbers_and_its_version(
     assert b'"price": 31.05' in text or b'"price":31.05' in text
     assert told["changes"] == {"price": [29.9, 31.05]}
     assert (told["data"]["sku"], told["data"]["version"]) == ("A-1", 2)
+
+
+async def test_a_delivery_that_kills_its_workers_is_given_up(database: None, receiver: Loopback):
+    await make_endpoint(receiver.url)
+    await record()
+    await relay()
+    await execute("UPDATE webhook_delivery SET attempt = 15, step = 15")
+    await deliver_due()
+    assert receiver.requests == []
+    assert [(row["state"], row["last_error"]) for row in await deliveries()] == [("failed", "interrupted")]
+
+
+async def test_an_end_that_cannot_be_recorded_takes_no_other_with_it(
+    database: None, receiver: Loopback, monkeypatch: pytest.MonkeyPatch
+):
+    poisoned = await make_endpoint(f"{receiver.url}/poisoned")
+    healthy = await make_endpoint(f"{receiver.url}/healthy")
+    real = deliverer.send
+
+    async def send(target: object, webhook_id: str, body: bytes) -> rows.Outcome:
+        outcome = await real(target, webhook_id, body)
+        excerpt = "\0" if target.endpoint_id == poisoned else ""
+        return rows.Outcome(outcome.status_code, None, outcome.milliseconds, excerpt)
+
+    monkeypatch.setattr(deliverer, "send", send)
+    await record()
+    await deliver()
+    assert {row["endpoint"]: row["state"] for row in await deliveries()} == {poisoned: "pending", healthy: "delivered"}
