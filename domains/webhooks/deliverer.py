@@ -121,7 +121,7 @@ class Deliverer:
         self.woken.clear()
 
     async def _record(self) -> None:
-        """What ended, in one transaction. While PostgreSQL is away it is kept for the next time: leases outlast that."""
+        """What ended, in one transaction. While PostgreSQL is away it is kept for the next time: leases last longer."""
         if any(not line.is_empty for line in self.lines.values()):
             self.busy_at = time.monotonic()
         if not self.results:
