@@ -32,11 +32,19 @@ from domains.inventory.notification_controllers import NotificationController
 from domains.orders.delivery_controllers import DeliveryController
 from domains.orders.purchase_controllers import PurchaseController
 from domains.orders.sales_controllers import SalesOrderController
+from domains.realtime.channels import Feed
+from domains.realtime.controllers import FeedController
+from domains.reports.controllers import DashboardController
 from domains.web import problems
 from domains.web.controllers import AssetController, HomeController, SignInPages
+from domains.web.dashboard_controllers import DashboardPages
+from domains.web.feed_controllers import FeedPages
 from domains.web.key_controllers import KeyPages
 from domains.web.profile_controllers import ProfilePages, SecurityPages
 from domains.web.proof_controllers import EmailPages, ResetPages, VerifyPages
+from domains.web.webhook_controllers import WebhookActionPages, WebhookPages, WebhookSettingPages
+from domains.webhooks.controllers import WebhookController
+from domains.webhooks.delivery_controllers import WebhookDeliveryController
 from lib import docs, egress, log, money
 from lib.bodies import JsonRequest
 from lib.frame import Frame
@@ -68,7 +76,11 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     LocationController,
     StockController,
     NotificationController,
+    DashboardController,
+    WebhookController,
+    WebhookDeliveryController,
     ScheduleController,
+    FeedController,
     HealthController,
     AssetController,
     HomeController,
@@ -79,6 +91,11 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     ProfilePages,
     SecurityPages,
     KeyPages,
+    DashboardPages,
+    FeedPages,
+    WebhookPages,
+    WebhookSettingPages,
+    WebhookActionPages,
 ]
 
 VERSION = tomllib.loads(Path(__file__).with_name("pyproject.toml").read_text())["project"]["version"]
@@ -119,7 +136,7 @@ def create(chosen: Settings) -> Litestar:
     made = Litestar(
         route_handlers=[*CONTROLLERS, docs.pages(chosen.docs_access), *site.mounts(chosen)],
         lifespan=[running],
-        plugins=[AccessPlugin(), Commands()],
+        plugins=[AccessPlugin(), Commands(), Feed()],
         middleware=[authentication],
         exception_handlers={Exception: problems.to_response},
         request_class=JsonRequest,

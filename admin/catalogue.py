@@ -11,6 +11,7 @@ from admin.views import columns_of
 
 CATALOGUE, STOCK, SALES, PURCHASES = "Catalogue", "Stock", "Sales", "Purchases"
 IMPORTS, SCHEDULES, ACCOUNTS, MAIL, LOG = "Imports", "Schedules", "Accounts", "Mail", "Log"
+WEBHOOKS = "Webhooks"
 
 
 def show(table: type[Table], group: str, *, columns: str, filters: str, order: str = "-id", link: str = "id") -> Any:
@@ -138,6 +139,31 @@ TABLES = [
         filters="job row_number sku action",
     ),
     show(
+        views.WebhookEndpoint,
+        WEBHOOKS,
+        columns="id url event_types include_bulk is_enabled disabled_reason failing_since created_by created_at",
+        filters="url is_enabled disabled_reason include_bulk created_by created_at",
+        link="url",
+    ),
+    show(
+        views.WebhookDelivery,
+        WEBHOOKS,
+        columns="id created_at endpoint event state attempt last_status_code last_error next_attempt_at delivered_at",
+        filters="endpoint state trigger last_status_code last_error created_at event",
+    ),
+    show(
+        views.WebhookAttempt,
+        WEBHOOKS,
+        columns="id started_at endpoint delivery number trigger status_code error_class duration_ms response_excerpt",
+        filters="endpoint delivery trigger status_code error_class started_at",
+    ),
+    show(
+        views.WebhookTally,
+        WEBHOOKS,
+        columns="id day endpoint_id delivered failed failed_attempts",
+        filters="day endpoint_id",
+    ),
+    show(
         views.User,
         ACCOUNTS,
         columns="id username email first_name last_name role active email_verified_at created_at last_login_at",
@@ -180,6 +206,7 @@ SIDEBAR = {
     "Schedules": "./pages/schedules/",
     "Find and change products": "./pages/products/",
     "Rows by date": "./pages/dates/products/",
+    "Failed webhooks": "./pages/webhooks/",
     "Queues": "./pages/queues/",
     "Two-step sign-in": "./pages/authenticator/",
 }
@@ -187,10 +214,18 @@ SIDEBAR = {
 # Rows of these lead to a page of ours instead of Piccolo's form.
 ROW_PAGES = {"sales_order": "./pages/orders/{}/", "purchase_order": "./pages/purchases/{}/"}
 
+# Rows of these are made on a page of the shop.
+MAKERS = {"webhook_endpoint": "/webhooks/create/"}
+
 # What stands above the form of a row: text and address, with the row's id for {}.
 LINKS = {
     "product": [("Adjust its stock", "./pages/stock/adjust/?product={}"), ("History", "./pages/history/{}/")],
     "sales_order": [("The order's page", ROW_PAGES["sales_order"])],
     "schedule": [("Its runs, and to run it now", "./pages/schedules/{}/")],
     "purchase_order": [("The purchase's page", ROW_PAGES["purchase_order"])],
+    "webhook_endpoint": [
+        ("Its page: test, secret, log", "/webhooks/{}/"),
+        ("What failed there", "./pages/webhooks/?endpoint={}"),
+    ],
+    "webhook_delivery": [("Send it again, if it failed", "./pages/webhooks/?ids={}")],
 }

@@ -11,6 +11,7 @@ from admin.notification_editor import NotificationEditor
 from admin.product_editor import ProductEditor
 from admin.schedule_editor import ScheduleEditor
 from admin.user_editor import UserEditor
+from admin.webhook_editor import EndpointEditor
 
 EDITORS: dict[type[Table], type[Crud]] = {
     views.Product: ProductEditor,
@@ -18,6 +19,7 @@ EDITORS: dict[type[Table], type[Crud]] = {
     views.Location: LocationEditor,
     views.LowStockNotification: NotificationEditor,
     views.Schedule: ScheduleEditor,
+    views.WebhookEndpoint: EndpointEditor,
 }
 
 

@@ -32,11 +32,12 @@ from admin import (
     orders,
     overview,
     purchases,
+    resending,
     schedules,
     status,
     transferring,
 )
-from admin.catalogue import LINKS, ROW_PAGES, SIDEBAR, TABLES
+from admin.catalogue import LINKS, MAKERS, ROW_PAGES, SIDEBAR, TABLES
 from admin.door import Door, Only
 from admin.editors import EDITORS, make_crud
 from admin.hooks import OneTransaction, SignedIn, tell_what_is_wrong
@@ -67,6 +68,7 @@ PAGES = [
     Route("/purchases/{purchase_id}/", purchases.show, methods=["GET", "POST"]),
     Route("/schedules/", schedules.list_all),
     Route("/schedules/{schedule_id}/", schedules.show, methods=["GET", "POST"]),
+    Route("/webhooks/", resending.show, methods=["GET", "POST"]),
     Route("/dates/{calendar}/", dates.show),
     Route("/queues/", status.show),
     Route("/authenticator/", authenticator_page.show, methods=["GET", "POST"]),
@@ -147,6 +149,7 @@ class Home:
             "deletable": [table._meta.tablename for table, editor in EDITORS.items() if editor.is_only_deleted],
             "links": LINKS,
             "pages": ROW_PAGES,
+            "makers": MAKERS,
             "locked": {table._meta.tablename: sorted(editor.locked) for table, editor in EDITORS.items()},
         }
         told = html.escape(msgspec.json.encode(facts).decode())

@@ -23,7 +23,8 @@ LONGEST_SEARCH_SECONDS = 0.5
 MOST_JOBS = 50
 TOLD = {Status.ACTIVE, Status.FAILED, Status.ABORTED, Status.ABORTING}
 
-# Of finished rows only those of this week. Relies on import_job_unfinished and mail_due where rows wait.
+# Of finished rows only those of this week. Relies on import_job_unfinished, mail_due, event_unrelayed,
+# webhook_delivery_due and webhook_delivery_unsent where rows wait, and on webhook_tally_key.
 ROWS = """
     SELECT 'Imports' AS kind, status AS state, count(*) AS number, min(created_at) AS oldest
     FROM import_job WHERE status IN ('pending', 'importing') OR created_at > $1 GROUP BY status
@@ -36,6 +37,16 @@ ROWS = """
     UNION ALL
     SELECT 'Scheduled jobs', state, count(*), min(due_at)
     FROM schedule_run WHERE state IN ('pending', 'running') OR due_at > $1 GROUP BY state
+    UNION ALL
+    SELECT 'Events to pass on', 'pending', count(*), min(occurred_at)
+    FROM event WHERE relayed_at IS NULL HAVING count(*) > 0
+    UNION ALL
+    SELECT 'Webhooks', state, count(*), min(created_at)
+    FROM webhook_delivery WHERE state IN ('pending', 'paused') GROUP BY state
+    UNION ALL
+    SELECT 'Webhooks', told.state, sum(told.number), NULL
+    FROM webhook_tally CROSS JOIN LATERAL (VALUES ('delivered', delivered), ('failed', failed)) AS told (state, number)
+    WHERE day >= ($1 AT TIME ZONE 'UTC')::date GROUP BY told.state HAVING sum(told.number) > 0
     ORDER BY 1, 2
 """
 WAITING = {"pending", "importing", "running"}

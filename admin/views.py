@@ -15,6 +15,7 @@ from domains.events import tables as events
 from domains.imports import tables as imports
 from domains.mail import tables as mail
 from domains.orders import tables as orders
+from domains.webhooks import tables as webhooks
 from queues import tables as queues
 
 _views: dict[str, type[Table]] = {}
@@ -87,3 +88,14 @@ OneTimeCode = view(
 KnownAddress = view(accounts.KnownAddress, "Networks where users have signed in, so that strangers lock nobody out.")
 Mail = view(mail.Mail, "Letters and their fate. Texts are not shown: they may hold codes.", hidden={"text", "html"})
 Event = view(events.Event, "What happened, who did it and from where. It is only ever added to.")
+WebhookEndpoint = view(
+    webhooks.WebhookEndpoint,
+    "Other systems that are told what happens here. Their secrets are shown once, where they are made.",
+    called="url",
+    hidden={"secrets"},
+)
+WebhookDelivery = view(
+    webhooks.WebhookDelivery, "One event for one endpoint, and whether it has arrived.", hidden={"locked_until", "step"}
+)
+WebhookAttempt = view(webhooks.WebhookAttempt, "Every request that was made, with what came back. Kept for 30 days.")
+WebhookTally = view(webhooks.WebhookTally, "Of each endpoint by day (UTC): what arrived, what was given up.")

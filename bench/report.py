@@ -55,6 +55,10 @@ def below(bound: float, what: str, product: float, unit: str, limit: float | Non
     return _judged(product <= bound, f"≤ {_show(bound, unit)}", what, product, limit, unit, note)
 
 
+def above(bound: float, what: str, product: float, unit: str, limit: float | None = None, note: str = "") -> Row:
+    return _judged(product >= bound, f"≥ {_show(bound, unit)}", what, product, limit, unit, note)
+
+
 def equal(what: str, product: float, expected: float, unit: str = "rows", note: str = "") -> Row:
     return _judged(product == expected, f"= {expected:,.0f}", what, product, None, unit, note)
 

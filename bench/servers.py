@@ -30,6 +30,7 @@ UNSET = ("ADMIN_EMAIL", "ADMIN_PASSWORD", "DOCS_ACCESS", "MAX_UPLOAD_MB", "IMPOR
 # As `web_command` in queues/up.py starts it.
 UVICORN_FLAGS = [
     *("--workers", "1", "--loop", "uvloop", "--http", "httptools"),
+    *("--ws", "websockets-sansio", "--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
     *("--no-server-header", "--no-proxy-headers", "--no-access-log", "--log-level", "warning"),
 ]
 
@@ -112,12 +113,12 @@ async def serving(place: Place, app: str, more: Mapping[str, str] = {}) -> Async
         yield port, pid
 
 
-async def run(place: Place, name: str, command: list[str]) -> bytes:
+async def run(place: Place, name: str, command: list[str], more: Mapping[str, str] = {}) -> bytes:
     """What a command prints; raises BenchFailed with its last lines when it fails."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,
-        env=place.environment,
+        env={**place.environment, **more},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -31,8 +31,10 @@ class Statement(msgspec.Struct, frozen=True):
     sql: str
 
 
-async def capture(place: Place, act: Callable[[], Awaitable[object]]) -> list[Statement]:
-    """What `act` makes PostgreSQL run on the connections that it uses for products, with the values written in."""
+async def capture(
+    place: Place, act: Callable[[], Awaitable[object]], *, about: re.Pattern[str] = PRODUCTS
+) -> list[Statement]:
+    """What `act` makes PostgreSQL run on the connections that are used for that, with the values written in."""
     log = place.directory / "postgres.log"
     async with _logging(place):
         before = log.stat().st_size
@@ -42,7 +44,7 @@ async def capture(place: Place, act: Callable[[], Awaitable[object]]) -> list[St
             file.seek(before)
             written = file.read().decode(errors="replace")
     found = _statements(written)
-    ours = {statement.backend for statement in found if PRODUCTS.search(statement.sql)}
+    ours = {statement.backend for statement in found if about.search(statement.sql)}
     return [statement for statement in found if statement.backend in ours and not BESIDE.search(statement.sql)]
 
 

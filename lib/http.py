@@ -14,7 +14,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from lib import cursors
 from lib.errors import BadInput, FieldError, field_error
-from lib.integers import LARGEST_INTEGER
+from lib.integers import LARGEST_BIGINT, LARGEST_INTEGER
 
 T = TypeVar("T")
 
@@ -92,6 +92,7 @@ NO_COUNT = Total(None, is_exact=False)
 
 # In a path. Whatever lies outside is a 404, like an id that nothing has.
 RowId: TypeAlias = Annotated[int, PathParameter(ge=1, le=LARGEST_INTEGER)]
+BigRowId: TypeAlias = Annotated[int, PathParameter(ge=1, le=LARGEST_BIGINT)]
 PageNumber: TypeAlias = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_PAGE, description="Page number, from 1.")]
 PageSize: TypeAlias = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_SIZE, description="Rows on a page (50).")]
 Limit: TypeAlias = Annotated[

@@ -21,6 +21,8 @@ from queues.job import QUEUES
 LONGEST_PROBE_SECONDS = 1
 LONGEST_WAIT_SECONDS = 600
 LONGEST_TICK_SECONDS = 90
+LONGEST_RELAY_SECONDS = 60
+LONGEST_SENDING_SECONDS = 120
 
 # Relies on import_job_unfinished.
 OLDEST_IMPORT = "SELECT extract(epoch FROM now() - min(created_at))::float8 FROM import_job WHERE status = 'pending'"
@@ -34,6 +36,28 @@ OLDEST_TICK = """
             SELECT FROM schedule_run o WHERE o.schedule = r.schedule AND o.state = 'running')),
         (SELECT min(lease_until) FROM schedule_run WHERE state = 'running' AND lease_until < now())
     ))::float8
+"""
+
+# The first of them by number, which is among the oldest. Relies on event_unrelayed.
+OLDEST_EVENT = """
+    SELECT extract(epoch FROM now() - occurred_at)::float8 FROM event WHERE relayed_at IS NULL ORDER BY id LIMIT 1
+"""
+
+# Of each endpoint what is longest due and held by nobody, a look at the head of webhook_delivery_due. A receiver that
+# is slow, or wants only so many a second, lets things wait that are not forgotten: to it something was sent of late,
+# as the end of webhook_attempt_endpoint tells.
+OLDEST_DELIVERY = f"""
+    SELECT extract(epoch FROM now() - min(due.next_attempt_at))::float8
+    FROM webhook_endpoint p CROSS JOIN LATERAL (
+        SELECT next_attempt_at FROM webhook_delivery d
+        WHERE d.endpoint = p.id AND d.state = 'pending' AND d.next_attempt_at < now()
+            AND (d.locked_until IS NULL OR d.locked_until < now())
+        ORDER BY d.next_attempt_at, d.id LIMIT 1
+    ) due
+    WHERE p.is_enabled AND NOT EXISTS (
+        SELECT FROM (SELECT started_at FROM webhook_attempt a WHERE a.endpoint = p.id ORDER BY a.id DESC LIMIT 1) latest
+        WHERE latest.started_at > now() - interval '{LONGEST_SENDING_SECONDS} seconds'
+    )
 """
 
 Verdict: TypeAlias = tuple[bool, str]
@@ -71,7 +95,7 @@ class HealthController(Controller):
         summary="Can requests be served",
     )
     async def ready(self) -> Response[Readiness]:
-        """Probes PostgreSQL, Redis, the workers, the oldest waiting import and the schedules."""
+        """Probes PostgreSQL, Redis, the workers, and the oldest import, tick, event and webhook that wait."""
         checks = await check_all()
         status = verdict(checks)
         code = HTTPStatus.SERVICE_UNAVAILABLE if status == "unavailable" else HTTPStatus.OK
@@ -135,10 +159,26 @@ async def probe_schedules() -> Verdict:
     return age <= LONGEST_TICK_SECONDS, f"the oldest waits {age:.0f} s"
 
 
+async def probe_events() -> Verdict:
+    age = await fetch_value(OLDEST_EVENT)
+    if age is None:
+        return True, "none waits"
+    return age <= LONGEST_RELAY_SECONDS, f"the oldest waits {age:.0f} s"
+
+
+async def probe_deliveries() -> Verdict:
+    age = await fetch_value(OLDEST_DELIVERY)
+    if age is None:
+        return True, "every endpoint is served"
+    return age <= LONGEST_SENDING_SECONDS, f"the oldest that nobody sends waits {age:.0f} s"
+
+
 PROBES = {
     "postgresql": probe_postgresql,
     "redis": probe_redis,
     "workers": probe_workers,
     "imports": probe_imports,
     "schedules": probe_schedules,
+    "events": probe_events,
+    "deliveries": probe_deliveries,
 }

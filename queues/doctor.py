@@ -1,10 +1,12 @@
-"""Is everything as it should be: servers, tables, worker, mail, and the laws of stock."""
+"""Is everything as it should be: servers, tables, worker, mail, webhooks, and the laws of stock."""
 
 import msgspec
 from piccolo.apps.migrations.commands.base import BaseMigrationManager
 from redis.exceptions import RedisError
 
 from domains.catalog.proof import find_differences, tell
+from domains.webhooks import signing
+from lib import clock
 from piccolo_conf import APP_REGISTRY, fetch, fetch_row, fetch_value
 from queues.job import QUEUES
 
@@ -15,6 +17,11 @@ MAIL_TROUBLES = """
     SELECT count(*) FILTER (WHERE state = 'failed' AND next_attempt_at > now() - interval '24 hours') AS failed,
            count(*) FILTER (WHERE state = 'pending' AND created_at < now() - interval '15 minutes') AS waiting
     FROM mail WHERE state <> 'sent'
+"""
+
+# Relies on event_unrelayed.
+LATE_EVENTS = """
+    SELECT count(*) FROM event WHERE relayed_at IS NULL AND occurred_at < now() - interval '5 minutes'
 """
 
 
@@ -32,6 +39,7 @@ async def examine() -> list[Finding]:
         await _redis(),
         await _imports(),
         await _mail(),
+        await _webhooks(),
         await _stock(),
     ]
 
@@ -76,6 +84,15 @@ async def _mail() -> Finding:
     failed, waiting = (row["failed"], row["waiting"]) if row else (0, 0)
     detail = f"{failed} failed within a day, {waiting} waiting for longer than 15 minutes"
     return Finding("Mail", failed == waiting == 0, detail)
+
+
+async def _webhooks() -> Finding:
+    """Secrets stay closed after a new SECRET_KEY, and nothing can be signed."""
+    secrets = [row["secrets"] for row in await fetch("SELECT secrets FROM webhook_endpoint")]
+    closed = sum(not signing.keys_of(stored, clock.now()) for stored in secrets)
+    late = await fetch_value(LATE_EVENTS)
+    detail = f"{closed} endpoints whose secrets cannot be read, {late} events not passed on for five minutes"
+    return Finding("Webhooks", closed == late == 0, detail)
 
 
 async def _stock() -> Finding:

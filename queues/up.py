@@ -47,10 +47,14 @@ async def run_everything() -> None:
 
 
 def web_command() -> list[str]:
-    """uvicorn on HOST and PORT with uvloop and httptools; proxies' headers are not believed."""
+    """uvicorn on HOST and PORT with uvloop and httptools; proxies' headers are not believed.
+
+    Nobody has to say anything in a WebSocket of ours, and its short messages are not worth the memory of compressing.
+    """
     return [
         *(sys.executable, "-m", "uvicorn", "app:app", "--host", settings.host, "--port", str(settings.port)),
         *("--workers", str(settings.web_concurrency), "--loop", "uvloop", "--http", "httptools"),
+        *("--ws", "websockets-sansio", "--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
         *("--no-server-header", "--no-proxy-headers", "--no-access-log", "--log-level", "warning"),
     ]
 

@@ -15,7 +15,7 @@ from saq.types import Context, PartialTimersDict
 from domains.catalog.jobs import run_bulk_change
 from domains.imports.jobs import run_import
 from domains.mail.jobs import send_waiting_mail
-from domains.webhooks.jobs import deliver_due, relay_forever, stop_delivering
+from domains.webhooks.jobs import deliver_due, relay_forever, stop_delivering, wait_for_unrung
 from lib import egress, log
 from piccolo_conf import pool
 from queues.job import QUEUES, TOLD_EVERY_SECONDS, Job, disconnect
@@ -54,7 +54,7 @@ async def work_forever() -> None:
         stop_delivering()
         for worker in workers:
             worker.tell_to_stop()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, wait_for_unrung(), return_exceptions=True)
     await disconnect()
 
 

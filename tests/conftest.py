@@ -24,7 +24,7 @@ import httpx
 from app import app
 from domains.accounts import sessions
 from domains.accounts.tables import Role
-from lib import sliding_windows
+from lib import cache, sliding_windows
 from lib.embedded import Urls, embedded
 from piccolo_conf import fetch, fetch_value, migrate, transaction
 
@@ -57,6 +57,13 @@ def fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests sign in more often from one address than anybody may."""
     monkeypatch.setattr(sliding_windows, "PREFIX", f"test:{uuid4().hex}:")
     sliding_windows.memories.clear()
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test begins with empty tables, and with nothing that was counted before."""
+    monkeypatch.setattr(cache, "PREFIX", f"test:{uuid4().hex}:")
+    monkeypatch.setattr(cache, "here", cache.Here())
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ import pytest
 from bench import sweep
 from bench.client import Case, percentile, run
 from bench.data import write_catalogue
-from bench.report import Verdict, as_fast, at_least, at_most, below
+from bench.report import Verdict, above, as_fast, at_least, at_most, below
 from bench.servers import PYTHON, UVICORN_FLAGS
+from bench.telling import middle_rate, waits_of
 from domains.catalog.filters import FILTERS
 from domains.catalog.queries import SORTS
 from queues.up import web_command
+from tests.faults.receiver import Received
 
 VALUES = {
     **dict.fromkeys(["brand", "product_type", "rare_brand", "common_brand", "rare_type", "common_type"], "x"),
@@ -91,6 +93,8 @@ async def test_the_client_counts_every_answer():
         (as_fast("x", 200, 100), Verdict.OK),
         (as_fast("x", 74, 100), Verdict.MISSED),
         (below(20, "x", 20.1, "ms"), Verdict.MISSED),
+        (above(1000, "x", 1000, "/s"), Verdict.OK),
+        (above(1000, "x", 999, "/s"), Verdict.MISSED),
     ],
 )
 def test_a_reach_is_kept_or_missed(row, verdict):
@@ -100,3 +104,18 @@ def test_a_reach_is_kept_or_missed(row, verdict):
 def test_percentiles_are_answers_that_came():
     assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 3.0
     assert percentile([1.0], 0.95) == 1.0
+
+
+def came(at: float, path: str = "/ok/a", webhook_id: str = "msg_1") -> Received:
+    return Received(path, webhook_id, 0, b"", at, {})
+
+
+def test_a_rate_leaves_out_the_beginning_and_the_end():
+    slow_ends = [came(-50), *(came(number / 10) for number in range(18)), came(100)]
+    assert middle_rate(slow_ends) == pytest.approx(10)
+
+
+def test_waits_are_those_of_healthy_receivers_for_what_was_announced():
+    requests = [came(7.5), came(9, "/hang/a"), came(9, webhook_id="msg_other"), came(8)]
+    assert waits_of(requests, {"msg_1": 7.0}).slowest == 1000
+    assert waits_of(requests, {"msg_1": 7.0}).count == 2

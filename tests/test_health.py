@@ -61,6 +61,8 @@ async def test_with_everything_up_it_is_ready(client: httpx.AsyncClient):
         "workers": True,
         "imports": True,
         "schedules": True,
+        "events": True,
+        "deliveries": True,
     }
 
 
@@ -104,6 +106,67 @@ async def test_a_run_that_nobody_works_on_is_told(client: httpx.AsyncClient, sta
     check = (await client.get("/health/ready")).json()["checks"]["schedules"]
     await execute("DELETE FROM schedule WHERE id = $1", schedule_id)
     assert check["ok"] is ok
+
+
+@pytest.mark.parametrize(("age", "status"), [("30 seconds", "ready"), ("2 minutes", "degraded")])
+async def test_an_event_that_nobody_passes_on_is_told(client: httpx.AsyncClient, age: str, status: str):
+    await start_worker()
+    event = "INSERT INTO event (topic, subject, source, occurred_at) VALUES ('a.b', 'a:1', 'sql', {})"
+    await execute(event.format("now() - $1::text::interval"), age)
+    await execute(event.format("now()"))
+    answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, status)
+    assert answer.json()["checks"]["events"]["detail"].startswith("the oldest waits ")
+
+
+async def wait_with_delivery(**columns: object) -> None:
+    """Due for five minutes, at an endpoint that is enabled; unless told otherwise nobody holds it."""
+    await execute(
+        """INSERT INTO webhook_endpoint (url, event_types, is_enabled, disabled_at, disabled_reason)
+           SELECT 'https://example.com/', '{*}', is_enabled, CASE WHEN NOT is_enabled THEN now() END,
+               CASE WHEN NOT is_enabled THEN 'by_hand' END FROM (VALUES ($1::bool)) AS given (is_enabled)""",
+        columns.get("is_enabled", True),
+    )
+    await execute("INSERT INTO event (topic, subject, source, relayed_at) VALUES ('a.b', 'a:1', 'sql', now())")
+    await execute(
+        """INSERT INTO webhook_delivery (event, endpoint, state, next_attempt_at, locked_until)
+           SELECT event.id, endpoint.id, $1, now() - $2::text::interval, now() + $3::text::interval
+           FROM event, webhook_endpoint endpoint""",
+        *(columns.get("state", "pending"), columns.get("age", "5 minutes"), columns.get("lease")),
+    )
+
+
+async def attempted(ago: str) -> None:
+    await execute(
+        """INSERT INTO webhook_attempt (endpoint, started_at, trigger)
+           SELECT id, now() - $1::text::interval, 'test' FROM webhook_endpoint""",
+        ago,
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "ok"),
+    [
+        ({}, False),
+        ({"age": "1 minute"}, True),
+        ({"lease": "30 seconds"}, True),
+        ({"lease": "-30 seconds"}, False),
+        ({"is_enabled": False}, True),
+        ({"state": "failed"}, True),
+        ({"age": "-5 minutes"}, True),
+    ],
+)
+async def test_a_delivery_that_nobody_sends_is_told(client: httpx.AsyncClient, columns: dict[str, object], ok: bool):
+    await wait_with_delivery(**columns)
+    assert (await client.get("/health/ready")).json()["checks"]["deliveries"]["ok"] is ok
+
+
+@pytest.mark.parametrize(("ago", "ok"), [("1 minute", True), ("4 minutes", False)])
+async def test_a_receiver_that_is_slow_is_no_illness_of_ours(client: httpx.AsyncClient, ago: str, ok: bool):
+    await wait_with_delivery()
+    await attempted("10 minutes")
+    await attempted(ago)
+    assert (await client.get("/health/ready")).json()["checks"]["deliveries"]["ok"] is ok
 
 
 async def test_without_redis_it_is_degraded_and_serves(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):

@@ -70,6 +70,16 @@ document.addEventListener("click", event => {
     location.assign(facts.pages[table].replace("{}", row));
 }, true);
 
+// What cannot be made in Piccolo's form is made on a page of the shop.
+document.addEventListener("click", event => {
+    const link = event.target.closest?.('a[href$="/add"], a[href$="/add/"]');
+    const [table] = link ? link.hash.replace(/^#\//, "").split(/[/?]/) : [];
+    if (!facts.makers[table]) return;
+    event.preventDefault();
+    event.stopPropagation();
+    location.assign(facts.makers[table]);
+}, true);
+
 // To the second is enough to read; times are of UTC here, as in the pages of our own.
 function shorten(cell) {
     const found = cell.childElementCount === 0 && MOMENT.exec(cell.textContent);

@@ -4,6 +4,7 @@ Every request passes here. An access token is recognised without PostgreSQL and 
 of ended sessions is too old; an API key asks PostgreSQL once a second, a browser's cookie for each of its pages.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -12,7 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, SecurityRequirement, SecurityScheme
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Send
@@ -95,11 +96,17 @@ class AccessPlugin(ReceiveRoutePlugin):
     def receive_route(self, route: BaseRoute) -> None:
         handlers = route.route_handlers if isinstance(route, HTTPRoute) else []
         for handler in handlers:
-            for guard in handler.resolve_guards():
-                if isinstance(guard, Access):
-                    handler.opt[ACCESS] = guard.scope or PUBLIC
-                    scopes = (guard.scope, *guard.wider) if guard.scope else ()
-                    handler.security = [{SECURITY_SCHEME: [scope]} for scope in scopes] or None
+            if guards := [guard for guard in handler.resolve_guards() if isinstance(guard, Access)]:
+                handler.opt[ACCESS] = guards[0].scope or PUBLIC
+                handler.security = _security_of(guards)
+
+
+def _security_of(guards: Sequence[Access]) -> list[SecurityRequirement] | None:
+    """Either a guard's scope or a wider one; what several guards ask for, all together."""
+    if len(guards) > 1:
+        return [{SECURITY_SCHEME: [guard.scope for guard in guards if guard.scope]}]
+    scopes = [scope for guard in guards for scope in (guard.scope, *guard.wider) if scope]
+    return [{SECURITY_SCHEME: [scope]} for scope in scopes] or None
 
 
 def device_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Device:
@@ -116,10 +123,11 @@ async def is_still_in(connection: ASGIConnection[Any, Caller, Any, Any]) -> bool
     if caller.api_key_id is None:
         return True
     try:
-        await api_keys.recognise(_token_in(connection.headers["authorization"].encode("latin-1")))
+        now = await api_keys.recognise(_token_in(connection.headers["authorization"].encode("latin-1")))
     except tokens.BadToken:
         return False
-    return True
+    # Its owner may have lost a role since.
+    return caller.scopes <= now.scopes
 
 
 def authentication(app: ASGIApp) -> ASGIApp:

@@ -16,12 +16,13 @@ from domains.accounts.scopes import Scope
 from domains.catalog import bulk, bulk_jobs, changes
 from domains.catalog.bulk_schemas import BulkChangeOut, BulkDeleteIn, BulkJobOut, BulkOut, BulkUpdateIn
 from domains.catalog.changes import Change, TooMany
-from domains.catalog.controllers import sees_internal
+from domains.catalog.controllers import NUMBERS, sees_internal
 from domains.catalog.export import export_csv
 from domains.catalog.filters import FILTERS
 from domains.catalog.jobs import run_bulk_change
 from domains.catalog.queries import read_list_query
 from domains.catalog.schemas import ProductPatch
+from lib import cache
 from lib.bodies import read_json
 from lib.errors import BadInput
 from lib.list_parameters import describe_filters, operation_with
@@ -65,7 +66,9 @@ class BulkController(Controller):
     async def upsert(self, request: CallerRequest) -> BulkOut:
         """Up to 1,000 items, each like the body of a PATCH with its `sku`. Good ones go in, bad ones are told of."""
         items = read_json(await request.body(), ITEMS)
-        return await bulk.upsert_products([_read_item(bytes(item)) for item in items])
+        done = await bulk.upsert_products([_read_item(bytes(item)) for item in items])
+        await cache.forget(*NUMBERS)
+        return done
 
     @post(
         "/bulk-update",
@@ -128,7 +131,9 @@ async def _answer(change: Change, *, dry_run: bool) -> Response[Any]:
     if dry_run:
         return Response(await changes.preview(change))
     with contextlib.suppress(TooMany):
-        return Response(await changes.change_now(change))
+        done = await changes.change_now(change)
+        await cache.forget(*NUMBERS)
+        return Response(done)
     job = await bulk_jobs.order_change(change)
     await run_bulk_change.later(job_id=job.job_id)
     return Response(job, status_code=HTTPStatus.ACCEPTED)

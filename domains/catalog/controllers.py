@@ -14,9 +14,13 @@ from domains.catalog.history import read_history
 from domains.catalog.queries import PRODUCTS, read_list_query
 from domains.catalog.schemas import FilterOptionsOut, ProductIn, ProductOut, ProductPatch
 from domains.events.schemas import EventOut
+from lib import cache
 from lib.http import IfMatch, Page, Paging, etag, here, make_page, provide_paging, read_if_match, respond
 
 ProductKey: TypeAlias = FromPath[str]
+
+# What of the dashboard is made of products: whoever creates or deletes one sees it there at once.
+NUMBERS = ("products", "products:value")
 
 
 class ProductController(Controller):
@@ -44,6 +48,7 @@ class ProductController(Controller):
     async def create_product(self, data: JSONBody[ProductIn], request: CallerRequest) -> Response[ProductOut]:
         """Stock is booked at the default location. 409 when the SKU or the external id belongs to another product."""
         created = await products.create_product(data, internal=sees_internal(request))
+        await cache.forget(*NUMBERS)
         headers = {"ETag": etag(created.version), "Location": f"/api/products/{created.id}"}
         return Response(created, status_code=HTTPStatus.CREATED, headers=headers)
 
@@ -72,6 +77,7 @@ class ProductController(Controller):
     async def delete_product(self, key: ProductKey, request: CallerRequest, if_match: IfMatch = None) -> None:
         """Orders and the ledger keep its SKU and name."""
         await products.delete_product(key, read_if_match(if_match), internal=sees_internal(request))
+        await cache.forget(*NUMBERS)
 
     @get(
         "/{key:str}/history",

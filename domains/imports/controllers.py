@@ -23,7 +23,7 @@ from domains.imports.schemas import AcceptedOut, JobDetailOut, JobOut, NewImport
 from domains.imports.upload import Upload, receive
 from domains.imports.watching import watch
 from domains.inventory.locations import find_location
-from lib import files
+from lib import cache, files
 from lib.csv_safety import escape_formula
 from lib.errors import field_error
 from lib.http import IdempotencyKey, Page, respond
@@ -33,6 +33,8 @@ from settings import settings
 
 UPLOAD_LIMIT = settings.max_upload_mb << 20
 FORM_OVERHEAD = 1 << 20
+# What of the dashboard is made of imports.
+NUMBERS = "imports"
 FIELDS = {"format", "policy", "location", "mapping", "dry_run"}
 UPLOAD_BODY = {
     "required": True,
@@ -74,6 +76,7 @@ class UploadController(Controller):
         content_type, options = request.content_type
         upload = await receive(request.stream(), content_type, options, UPLOAD_LIMIT)
         accepted = await _accept(upload, request.user.known_id, idempotency_key)
+        await cache.forget(NUMBERS)
         return Response(msgspec.json.decode(accepted.body, type=AcceptedOut), status_code=accepted.status)
 
 
@@ -179,11 +182,14 @@ class JobController(Controller):
 
     @post("/{job_id:uuid}/cancellation", status_code=200, summary="Stop an import at its next chunk")
     async def cancel(self, job_id: FromPath[UUID]) -> JobOut:
-        return await services.cancel_import(job_id)
+        job = await services.cancel_import(job_id)
+        await cache.forget(NUMBERS)
+        return job
 
     @post("/{job_id:uuid}/retry", status_code=202, summary="Run an import again from where it stopped")
     async def retry(self, job_id: FromPath[UUID]) -> JobOut:
         job = await services.retry_import(job_id)
+        await cache.forget(NUMBERS)
         await run_import.later(import_id=job_id)
         return job
 

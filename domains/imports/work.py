@@ -22,6 +22,7 @@ from domains.imports.rehearsal import keep_preview, rehearse
 from domains.imports.rows import read_batches
 from domains.imports.survey import Survey
 from domains.imports.tables import FailureReason, Phase
+from domains.imports.telling import Teller
 from lib import files, log
 from lib.actor import Source, acting
 from piccolo_conf import Connection, connected, transaction
@@ -59,6 +60,7 @@ async def run_import(import_id: UUID) -> None:
             # The worker is told to stop: the next one need not wait for the lease to end.
             await progress.release(claim)
             raise
+        await Teller(claim.id).tell()
 
 
 async def _run_claimed(claim: Claim) -> None:
@@ -86,8 +88,10 @@ async def _import_file(claim: Claim) -> None:
     await progress.enter(claim, Phase.IMPORTING, layout, survey.total)
     merge = Merge([column.name for column in layout.columns], claim.policy, Reason.IMPORT, claim.location)
     chunks = make_chunks(read_batches(path, layout), survey, after=claim.cursor, size=CHUNK_ROWS)
+    teller = Teller(claim.id)
     async for chunk in _read_ahead(chunks):
         await _import_chunk(claim, merge, chunk)
+        await teller.tell()
     if not claim.dry_run and low_stock.decides(merge.columns):
         await low_stock.review_all()
     await progress.complete(claim)

@@ -12,10 +12,13 @@ from domains.accounts.scopes import Scope
 from domains.orders import sales
 from domains.orders.sale_lists import ORDERS, confine_to
 from domains.orders.schemas import CancellationIn, SalesOrderIn, SalesOrderOut
+from lib import cache
 from lib.http import IdempotencyKey, Page, RowId, respond
 from lib.listing import find_page
 from piccolo_conf import fetch
 
+# What of the dashboard is made of orders.
+NUMBERS = "orders"
 READERS = requires(Scope.ORDERS_OWN, Scope.ORDERS_READ)
 PLACED = {HTTPStatus.CREATED.value: ResponseSpec(SalesOrderOut, description="The order.")}
 CANCELLED = {HTTPStatus.OK.value: ResponseSpec(SalesOrderOut, description="The order, which is cancelled.")}
@@ -46,9 +49,11 @@ class SalesOrderController(Controller):
         async def act() -> SalesOrderOut:
             return await sales.place_order(data, request.user)
 
-        return await answer_once(
+        placed = await answer_once(
             request, data, idempotency_key, act, HTTPStatus.CREATED, location="/api/sales-orders/{}"
         )
+        await cache.forget(NUMBERS)
+        return placed
 
     @get("/{order_id:int}", guards=[READERS], summary="A sales order")
     async def show(self, order_id: RowId, request: CallerRequest) -> SalesOrderOut:
@@ -78,4 +83,6 @@ class SalesOrderController(Controller):
         async def act() -> SalesOrderOut:
             return await sales.cancel_order(order_id, wish.note)
 
-        return await answer_once(request, wish, idempotency_key, act, HTTPStatus.OK)
+        cancelled = await answer_once(request, wish, idempotency_key, act, HTTPStatus.OK)
+        await cache.forget(NUMBERS)
+        return cancelled

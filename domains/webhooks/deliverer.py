@@ -9,12 +9,12 @@ import time
 from functools import lru_cache
 
 from domains.webhooks import deliveries, health
-from domains.webhooks.deliveries import INTERRUPTED, Due, Result, Waiting
+from domains.webhooks.deliveries import Due, Result, Waiting
 from domains.webhooks.holding import Holder
 from domains.webhooks.lines import Line
 from domains.webhooks.payloads import render
 from domains.webhooks.retries import WAITS, wait_after
-from domains.webhooks.sending import Outcome, send, webhook_id_of
+from domains.webhooks.sending import Outcome, Unsent, send, webhook_id_of
 from lib import clock, log
 from lib.egress import DEADLINE_SECONDS
 from piccolo_conf import GOODBYES, transaction
@@ -32,7 +32,6 @@ PAUSE_AFTER_ERROR_SECONDS = 1.0
 LONGEST_TURN_SECONDS = TURN_SECONDS + int(DEADLINE_SECONDS) + 15
 # Beyond the schedule are attempts that no worker lived to record: then it is the delivery that kills them.
 MOST_STEPS = len(WAITS) + 5
-INTERNAL = "internal"
 MOST_BODIES = 512
 
 
@@ -43,6 +42,7 @@ class Deliverer:
         self.holder = holder
         self.lines: dict[int, Line] = {}
         self.results: list[Result] = []
+        self.late: list[Due] = []
         self.under_way: set[asyncio.Task[None]] = set()
         self.woken = asyncio.Event()
         self.busy_at = time.monotonic()
@@ -61,15 +61,20 @@ class Deliverer:
     async def run(self) -> None:
         """Raises what PostgreSQL raises while it takes on work; what was sent is recorded all the same."""
         try:
+            await self._step()
             while self.takes_on:
-                await self._claim(await deliveries.find_waiting())
-                await self._give_back(everything=False)
-                for line in self.lines.values():
-                    self._begin(line)
-                await self._wait()
-                await self._record()
+                await self._step()
         finally:
             await self._bring_to_an_end()
+
+    async def _step(self) -> None:
+        await self._claim(await deliveries.find_waiting())
+        await self._give_back(everything=False)
+        for line in self.lines.values():
+            self._begin(line)
+        await self._wait()
+        await self._record()
+        self.lines = {endpoint: line for endpoint, line in self.lines.items() if not (line.is_gone and line.is_empty)}
 
     async def _claim(self, waiting: list[Waiting]) -> None:
         await self.holder.take([endpoint.id for endpoint in waiting])
@@ -102,13 +107,13 @@ class Deliverer:
     async def _try(self, line: Line, due: Due) -> Outcome:
         started = time.perf_counter()
         if due.step > MOST_STEPS:
-            return Outcome(None, INTERRUPTED, 0)
+            return Outcome(None, Unsent.INTERRUPTED, 0)
         try:
             body = self.body_of(due.topic, due.occurred_at, due.data, due.changes)
             return await send(line.target, webhook_id_of(due.event), body)
         except Exception as error:  # One delivery must not end the others, nor be tried for ever.
             logger.exception("delivery_broke", delivery=due.id, error=type(error).__name__)
-            return Outcome(None, INTERNAL, round((time.perf_counter() - started) * 1000))
+            return Outcome(None, Unsent.INTERNAL, round((time.perf_counter() - started) * 1000))
 
     async def _wait(self) -> None:
         """Until something has ended, or it is time to look again."""
@@ -147,27 +152,35 @@ class Deliverer:
     async def _write_alone(self, result: Result) -> None:
         try:
             await self._write([result])
+        except GOODBYES:
+            self.results.append(result)
         except Exception as error:  # It is sent again when its lease has ended, a few times.
             logger.exception("delivery_not_recorded", delivery=result.due.id, error=type(error).__name__)
 
     async def _give_back(self, *, everything: bool) -> None:
-        if late := [due for line in self.lines.values() for due in line.take_back(everything=everything)]:
-            await deliveries.give_back(late)
+        """What it could not give back is tried again the next time."""
+        self.late += [due for line in self.lines.values() for due in line.take_back(everything=everything)]
+        if self.late:
+            await deliveries.give_back(self.late)
+            self.late = []
 
     async def _bring_to_an_end(self) -> None:
         """Endpoints are released as they fall silent, so that others go on with them."""
         self.ends_at = 0.0
-        await self._give_back(everything=True)
-        await self._release_silent()
-        while self.under_way:
+        await self._let_go()
+        while self.under_way or any(line.is_resting for line in self.lines.values()):
             await self._wait()
             await self._record()
-            await self._release_silent()
+            await self._let_go()
         for _attempt in range(RECORD_ATTEMPTS):
             await self._record()
             if not self.results:
                 return
 
-    async def _release_silent(self) -> None:
-        busy = {line.endpoint_id for line in self.lines.values() if not line.is_empty}
-        await self.holder.release(self.holder.held - busy)
+    async def _let_go(self) -> None:
+        try:
+            await self._give_back(everything=True)
+            busy = {line.endpoint_id for line in self.lines.values() if not line.is_empty or line.is_resting}
+            await self.holder.release(self.holder.held - busy)
+        except Exception as error:  # Whatever PostgreSQL says, what was sent has to be recorded.
+            logger.warning("endpoints_not_let_go", error=type(error).__name__)

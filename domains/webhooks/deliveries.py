@@ -9,14 +9,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from domains.webhooks.sending import Outcome
+from domains.webhooks.sending import Outcome, Unsent
 from domains.webhooks.tables import DeliveryState, Trigger
 from lib import clock
-from piccolo_conf import execute, fetch, fetch_value
+from piccolo_conf import execute, fetch, fetch_value, transaction
 
 # Longer than a request may take: while it lasts nobody else sends the same.
 LEASE = timedelta(seconds=45)
-INTERRUPTED = "interrupted"
 
 DUE = "d.state = 'pending' AND d.next_attempt_at <= $1 AND (d.locked_until IS NULL OR d.locked_until <= $1)"
 
@@ -39,7 +38,7 @@ CLAIM = f"""
         ) found
     ), interrupted AS (
         INSERT INTO webhook_attempt (endpoint, delivery, number, trigger, started_at, error_class)
-        SELECT endpoint, id, attempt, trigger, locked_until - $2::timestamptz + $1::timestamptz, '{INTERRUPTED}'
+        SELECT endpoint, id, attempt, trigger, locked_until - $2::timestamptz + $1::timestamptz, '{Unsent.INTERRUPTED}'
         FROM due WHERE locked_until IS NOT NULL
         ON CONFLICT (delivery, number) WHERE delivery IS NOT NULL DO NOTHING
     ), claimed AS (
@@ -52,21 +51,26 @@ CLAIM = f"""
     FROM claimed JOIN event ON event.id = claimed.event ORDER BY claimed.next_attempt_at, claimed.id
 """
 
-# What was claimed and not begun: as if it had never been claimed.
+# Whoever writes many deliveries of an endpoint holds its row first: each has an order of its own.
+HOLD = "SELECT FROM webhook_endpoint WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE"
+
+# What was claimed and not begun: as if it had never been claimed. Enabling its endpoint may have begun its schedule
+# again meanwhile.
 GIVE_BACK = """
-    UPDATE webhook_delivery d SET attempt = d.attempt - 1, step = d.step - 1, locked_until = NULL
+    UPDATE webhook_delivery d SET attempt = d.attempt - 1, step = greatest(d.step - 1, 0), locked_until = NULL
     FROM unnest($1::bigint[], $2::int[]) AS held (id, attempt)
     WHERE d.id = held.id AND d.attempt = held.attempt
 """
 
 # A delivery may have been deleted with its endpoint, or paused, while its request was under way. What a worker says
-# that was thought dead takes the place of "interrupted" in the log; of the delivery it decides nothing any more.
+# that was thought dead takes the place of "interrupted" in the log; of the delivery it decides nothing any more. Where
+# enabling began the schedule again meanwhile, this was not the last attempt.
 FINISH = """
     WITH done AS (
         SELECT ended.* FROM unnest(
             $2::bigint[], $3::int[], $4::text[], $5::text[], $6::interval[], $7::timestamptz[], $8::int[], $9::int[],
-            $10::text[], $11::text[]
-        ) AS ended (id, attempt, trigger, state, wait, started_at, duration_ms, status_code, error_class, excerpt)
+            $10::text[], $11::text[], $12::int[]
+        ) AS ended (id, attempt, trigger, state, wait, started_at, duration_ms, status_code, error_class, excerpt, step)
     ), logged AS (
         INSERT INTO webhook_attempt
             (endpoint, delivery, number, trigger, started_at, duration_ms, status_code, error_class, response_excerpt)
@@ -78,12 +82,13 @@ FINISH = """
             error_class = excluded.error_class, response_excerpt = excluded.response_excerpt
     ), finished AS (
         UPDATE webhook_delivery d SET
-            state = CASE WHEN done.state = 'pending' THEN d.state ELSE done.state END,
+            state = CASE WHEN done.state = 'pending' OR done.state = 'failed' AND d.step < done.step
+                THEN d.state ELSE done.state END,
             next_attempt_at = $1::timestamptz + done.wait,
             locked_until = NULL, last_status_code = done.status_code, last_error = done.error_class,
             delivered_at = CASE WHEN done.state = 'delivered' THEN $1::timestamptz ELSE d.delivered_at END
         FROM done WHERE d.id = done.id AND d.attempt = done.attempt AND d.state IN ('pending', 'paused')
-        RETURNING d.endpoint, done.state
+        RETURNING d.endpoint, d.state
     )
     INSERT INTO webhook_tally AS tally (day, endpoint_id, delivered, failed, failed_attempts)
     SELECT ($1::timestamptz AT TIME ZONE 'UTC')::date, endpoint, count(*) FILTER (WHERE state = 'delivered'),
@@ -152,11 +157,13 @@ async def claim(most: Mapping[int, int]) -> list[Due]:
 
 
 async def give_back(held: Sequence[Due]) -> None:
-    await execute(GIVE_BACK, [due.id for due in held], [due.attempt for due in held])
+    async with transaction():
+        await execute(HOLD, sorted({due.endpoint for due in held}))
+        await execute(GIVE_BACK, [due.id for due in held], [due.attempt for due in held])
 
 
 async def finish(results: Sequence[Result]) -> None:
-    """All in one statement."""
+    """All in one statement, in a transaction that holds their endpoints (`health.note`)."""
     await execute(
         FINISH,
         clock.now(),
@@ -170,4 +177,5 @@ async def finish(results: Sequence[Result]) -> None:
         [result.outcome.status_code for result in results],
         [result.outcome.error_class for result in results],
         [result.outcome.excerpt for result in results],
+        [result.due.step for result in results],
     )

@@ -20,14 +20,16 @@ logger = log.get("webhooks.health")
 LONGEST_FAILURE = timedelta(days=5)
 # Attempts of one delivery that fail before the owner is told: half an hour after the first.
 WORRYING_STEP = 4
+# Where some requests succeed and others fail for days, the owner hears of it so often at most.
+TOLD_AGAIN = timedelta(days=1)
 
 RECOVER = """
-    UPDATE webhook_endpoint SET failing_since = NULL, exhausted_at = NULL, warned_at = NULL
+    UPDATE webhook_endpoint SET failing_since = NULL, exhausted_at = NULL
     WHERE id = ANY($1::int[]) AND failing_since IS NOT NULL
 """
 LOCK = """
-    SELECT id, url, description, created_by, failing_since, exhausted_at, warned_at FROM webhook_endpoint
-    WHERE id = ANY($1::int[]) AND is_enabled ORDER BY id FOR NO KEY UPDATE
+    SELECT id, url, description, created_by, failing_since, exhausted_at, warned_at, is_enabled FROM webhook_endpoint
+    WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE
 """
 NOTE = "UPDATE webhook_endpoint SET failing_since = $2, exhausted_at = $3, warned_at = $4 WHERE id = $1"
 DISABLE = """
@@ -68,16 +70,16 @@ class Failures(msgspec.Struct):
 async def note(results: Sequence[Result], failing: Collection[int]) -> int:
     """What a batch says of the endpoints, in the open transaction; `failing` are those that had failed before.
 
-    Ring for mail behind it when any letter was written: their number is returned.
+    All of them are locked, in their order, before anything of theirs is written. Returns how many letters were written:
+    ring for mail behind it.
     """
+    locked = await fetch(LOCK, sorted({result.due.endpoint for result in results}))
     heard = {result.due.endpoint for result in results if result.outcome.is_success}
     if recovered := heard.intersection(failing):
         await execute(RECOVER, sorted(recovered))
     failures = _gather(result for result in results if not result.outcome.is_success)
-    silent = [endpoint for endpoint, failed in failures.items() if endpoint not in heard or failed.is_gone]
-    if not silent:
-        return 0
-    troubled = [msgspec.convert(dict(row), Troubled) for row in await fetch(LOCK, silent)]
+    silent = {endpoint for endpoint, failed in failures.items() if endpoint not in heard or failed.is_gone}
+    troubled = [msgspec.convert(dict(row), Troubled) for row in locked if row["is_enabled"] and row["id"] in silent]
     return sum([await _note_failures(endpoint, failures[endpoint.id]) for endpoint in troubled])
 
 
@@ -96,11 +98,16 @@ async def _note_failures(endpoint: Troubled, failures: Failures) -> int:
         return await _disable(endpoint.id, DisabledReason.GONE)
     if exhausted_at is not None and now - since >= LONGEST_FAILURE:
         return await _disable(endpoint.id, DisabledReason.FAILING)
-    warns = failures.is_worrying and endpoint.warned_at is None
+    warns = failures.is_worrying and _may_tell(endpoint.warned_at, since, now)
     warned_at = now if warns else endpoint.warned_at
     if (since, exhausted_at, warned_at) != (endpoint.failing_since, endpoint.exhausted_at, endpoint.warned_at):
         await execute(NOTE, endpoint.id, since, exhausted_at, warned_at)
     return await tell_failing(endpoint, since) if warns else 0
+
+
+def _may_tell(warned_at: datetime | None, since: datetime, now: datetime) -> bool:
+    """Once for each time of failing, and once a day."""
+    return warned_at is None or (warned_at < since and now - warned_at >= TOLD_AGAIN)
 
 
 async def disable(endpoint_id: int, reason: DisabledReason) -> None:

@@ -50,6 +50,11 @@ def stop_delivering() -> None:
         deliverer.stop()
 
 
+async def wait_for_unrung() -> None:
+    """To the end of those turns that are no worker's job, because Redis heard no ring."""
+    await asyncio.gather(*_unrung, return_exceptions=True)
+
+
 async def relay_forever() -> None:
     """Any number of workers may. Each turn is its own task: a connection that dies in one cannot trouble the next."""
     is_away = False

@@ -5,7 +5,7 @@ from collections import deque
 
 from domains.webhooks.deliveries import LEASE, Due, Waiting
 from domains.webhooks.sending import Outcome, Target
-from domains.webhooks.signing import SECRETS, unseal
+from domains.webhooks.signing import keys_of
 from lib import clock
 from lib.egress import DEADLINE_SECONDS
 
@@ -25,6 +25,9 @@ class Line:
         self.queue: deque[tuple[Due, float]] = deque()
         self.under_way = 0
         self.is_quick = False
+        self.has_failed = False
+        # It wants no more: what waits is given back before it is paused.
+        self.is_gone = False
         self.begun_at: deque[float] = deque(maxlen=waiting.max_per_second or 1)
         self._read(waiting)
 
@@ -35,16 +38,22 @@ class Line:
 
     def _read(self, waiting: Waiting) -> None:
         self.waiting = waiting
-        keys = unseal(SECRETS.decode(waiting.secrets), clock.now())
+        keys = keys_of(waiting.secrets, clock.now())
         self.target = Target(waiting.id, waiting.url, keys)
-        self.is_failing = waiting.is_failing
         self.max_per_second = waiting.max_per_second
         if waiting.max_per_second and waiting.max_per_second != self.begun_at.maxlen:
             self.begun_at = deque(self.begun_at, maxlen=waiting.max_per_second)
 
     @property
+    def is_failing(self) -> bool:
+        """A success would be news."""
+        return self.has_failed or self.waiting.is_failing
+
+    @property
     def room(self) -> int:
         """How many more to claim."""
+        if self.is_gone:
+            return 0
         most = MOST_AHEAD if self.is_quick else AT_ONCE
         if self.max_per_second:
             most = min(most, max(AT_ONCE, 2 * self.max_per_second))
@@ -54,13 +63,19 @@ class Line:
     def is_empty(self) -> bool:
         return not self.queue and not self.under_way
 
+    @property
+    def is_resting(self) -> bool:
+        """What was begun still counts for the limit of requests a second: whoever has the endpoint next knows nothing
+        of it."""
+        return bool(self.max_per_second and self.begun_at) and self.begun_at[-1] + 1 > time.monotonic()
+
     def add(self, due: Due) -> None:
         self.queue.append((due, time.monotonic()))
 
     def begin(self) -> Due | None:
         """The next one to send now; None when enough are under way, too many were begun in the last second, or none
         waits."""
-        if not self.queue or self.under_way >= AT_ONCE or self.rest_seconds > 0:
+        if not self.queue or self.is_gone or self.under_way >= AT_ONCE or self.rest_seconds > 0:
             return None
         self.under_way += 1
         self.begun_at.append(time.monotonic())
@@ -76,10 +91,12 @@ class Line:
     def end(self, outcome: Outcome) -> None:
         self.under_way -= 1
         self.is_quick = outcome.is_success and outcome.milliseconds < QUICK_SECONDS * 1000
+        self.has_failed |= not outcome.is_success
+        self.is_gone |= outcome.is_gone
 
     def take_back(self, *, everything: bool = False) -> list[Due]:
         """What waited too long to be begun under its lease, or everything that was not begun."""
-        latest = float("inf") if everything else time.monotonic() - LONGEST_WAIT_SECONDS
+        latest = float("inf") if everything or self.is_gone else time.monotonic() - LONGEST_WAIT_SECONDS
         late: list[Due] = []
         while self.queue and self.queue[0][1] < latest:
             late.append(self.queue.popleft()[0])

@@ -12,12 +12,13 @@ MOST_AT_ONCE = 10_000
 FORGET_ATTEMPTS = """
     DELETE FROM webhook_attempt WHERE id IN (SELECT id FROM webhook_attempt WHERE started_at < $1 LIMIT $2)
 """
-# Relies on webhook_delivery_created. What is pending or paused is owed to somebody.
+# Relies on webhook_delivery_created. What is pending or paused is owed to somebody, also when somebody asks for it at
+# this moment.
 FORGET_DELIVERIES = """
     DELETE FROM webhook_delivery WHERE id IN (
         SELECT id FROM webhook_delivery
         WHERE created_at < $1 AND state IN ('delivered', 'failed') AND coalesce(delivered_at, next_attempt_at) < $1
-        LIMIT $2)
+        LIMIT $2 FOR UPDATE SKIP LOCKED)
 """
 
 

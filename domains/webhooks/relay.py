@@ -17,15 +17,19 @@ from piccolo_conf import fetch, transaction
 MOST_AT_ONCE = 1000
 
 # Relies on event_unrelayed. Whoever is told of single changes only by asking for them is not told of those of imports.
+# A recovery may make deliveries of the same events meanwhile, and refers to them: with locks on their keys, or another
+# order than its own, one of the two would be broken off as a deadlock.
 RELAY = f"""
     WITH claimed AS MATERIALIZED (
-        SELECT id, topic, bulk FROM event WHERE relayed_at IS NULL ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED
+        SELECT id, topic, bulk FROM event WHERE relayed_at IS NULL
+        ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
     ), made AS (
         INSERT INTO webhook_delivery (event, endpoint, next_attempt_at, created_at)
         SELECT claimed.id, endpoint.id, $1, $1
         FROM claimed JOIN webhook_endpoint endpoint ON endpoint.is_enabled
             AND endpoint.event_types && ARRAY[claimed.topic, '{EVERY}']::varchar[]
             AND (endpoint.include_bulk OR NOT claimed.bulk)
+        ORDER BY claimed.id, endpoint.id
         ON CONFLICT (event, endpoint) DO NOTHING RETURNING id
     ), marked AS (
         UPDATE event SET relayed_at = $1 FROM claimed WHERE event.id = claimed.id

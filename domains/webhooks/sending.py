@@ -3,6 +3,7 @@
 import email.utils
 import time
 from collections.abc import Mapping
+from enum import StrEnum
 from http import HTTPStatus
 
 import msgspec
@@ -13,6 +14,21 @@ from lib.egress_errors import EgressError, Failure
 
 EXCERPT_BYTES = 4 * 1024
 LONGEST_RETRY_AFTER = 7 * 24 * 3600
+
+
+class Unsent(StrEnum):
+    """Why there is no reply where that is our doing; beside lib.egress_errors.Failure in the log of attempts."""
+
+    INTERRUPTED = "interrupted"
+    NO_SECRET = "no_secret"  # noqa: S105 - Tells that there is none.
+    INTERNAL = "internal"
+
+
+REASONS = {
+    Unsent.INTERRUPTED: "The attempt was interrupted.",
+    Unsent.NO_SECRET: "The secret of this endpoint cannot be read any more. Make a new one.",
+    Unsent.INTERNAL: "Something went wrong on our side. Please tell an administrator.",
+}
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -52,7 +68,9 @@ def webhook_id_of(event_id: int) -> str:
 
 
 async def send(target: Target, webhook_id: str, body: bytes) -> Outcome:
-    """Within egress.DEADLINE_SECONDS."""
+    """Within egress.DEADLINE_SECONDS. What cannot be signed is not sent."""
+    if not target.keys:
+        return Outcome(None, Unsent.NO_SECRET, 0)
     signed = sign(webhook_id, int(clock.now().timestamp()), body, target.keys)
     started = time.perf_counter()
     try:

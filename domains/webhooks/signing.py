@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
+from cryptography.fernet import InvalidToken
 
 from lib.signing import make_box
 
@@ -51,8 +52,19 @@ def is_live(secret: Secret, now: datetime) -> bool:
     return secret.expires_at is None or secret.expires_at > now
 
 
+def keys_of(stored: str, now: datetime) -> tuple[bytes, ...]:
+    """The keys to sign with, from the JSON of an endpoint's secrets.
+
+    None at all where one cannot be read, as after SECRET_KEY was changed: then nothing may be sent.
+    """
+    try:
+        return unseal(SECRETS.decode(stored), now)
+    except (InvalidToken, ValueError):
+        return ()
+
+
 def unseal(stored: Sequence[Secret], now: datetime) -> tuple[bytes, ...]:
-    """The keys to sign with: of every secret that is live."""
+    """The keys of every secret that is live. Raises InvalidToken and ValueError."""
     return tuple(_key(BOX.decrypt(secret.sealed.encode()).decode()) for secret in stored if is_live(secret, now))
 
 

@@ -53,7 +53,7 @@ class WebhookEndpoint(Table):
     """`event_types` of ["*"] is every type. `secrets` is [{"sealed": …, "expires_at": …}], newest first.
 
     `failing_since` is the first failure after the last success; `exhausted_at` when, since then, a delivery first ran
-    out of attempts, and `warned_at` when its owner was told.
+    out of attempts. `warned_at` is when its owner was last told that it fails.
     """
 
     id: Serial

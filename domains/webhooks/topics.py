@@ -25,5 +25,26 @@ class EventType(StrEnum):
     RECEIPT_REVERSED = "receipt.reversed"
 
 
+# For those who choose among them.
+SENTENCES = {
+    EventType.PRODUCT_CREATED: "A product was created.",
+    EventType.PRODUCT_UPDATED: "Fields of a product changed, its stock among them.",
+    EventType.PRODUCT_DELETED: "A product was deleted.",
+    EventType.PRODUCTS_BULK_UPDATED: "Many products were changed at once; a summary.",
+    EventType.PRODUCTS_BULK_DELETED: "Many products were deleted at once; a summary.",
+    EventType.IMPORT_COMPLETED: "An import has ended; with its counts.",
+    EventType.IMPORT_FAILED: "An import came to a bad end; with the reason.",
+    EventType.INVENTORY_LOW: "The stock of a product fell below its threshold.",
+    EventType.ORDER_PLACED: "A customer placed an order.",
+    EventType.ORDER_CANCELLED: "An order was cancelled; its stock is back.",
+    EventType.ORDER_SHIPPED: "An order was shipped.",
+    EventType.ORDER_DELIVERED: "An order arrived at its customer.",
+    EventType.DELIVERY_CANCELLED: "The delivery of an order was cancelled.",
+    EventType.PURCHASE_ORDERED: "Goods were ordered from a supplier.",
+    EventType.PURCHASE_RECEIVED: "Goods arrived and are in stock.",
+    EventType.PURCHASE_CANCELLED: "A purchase order was cancelled.",
+    EventType.RECEIPT_REVERSED: "A receipt of goods was taken back.",
+}
+
 EVERY = "*"
 TEST = "webhook.test"

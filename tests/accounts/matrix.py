@@ -103,6 +103,26 @@ MATRIX = {
     "GET /api/notifications/{notification_id}": ADMIN,
     "PATCH /api/notifications/{notification_id}": ADMIN,
     "DELETE /api/notifications/{notification_id}": ADMIN,
+    # The dashboard.
+    "GET /api/dashboard/stats": STAFF,
+    "GET /dashboard": STAFF,
+    "GET /dashboard/numbers": STAFF,
+    # Webhooks.
+    "GET /api/webhooks": STAFF,
+    "POST /api/webhooks": ADMIN,
+    "GET /api/webhooks/event-types": STAFF,
+    "GET /api/webhooks/{endpoint_id}": STAFF,
+    "PUT /api/webhooks/{endpoint_id}": ADMIN,
+    "PATCH /api/webhooks/{endpoint_id}": ADMIN,
+    "DELETE /api/webhooks/{endpoint_id}": ADMIN,
+    "POST /api/webhooks/{endpoint_id}/secret-rotation": ADMIN,
+    "POST /api/webhooks/{endpoint_id}/test": ADMIN,
+    "POST /api/webhooks/{endpoint_id}/recovery": ADMIN,
+    "GET /api/webhooks/{endpoint_id}/deliveries": STAFF,
+    "GET /api/webhooks/{endpoint_id}/deliveries/{delivery_id}": STAFF,
+    "POST /api/webhooks/{endpoint_id}/deliveries/{delivery_id}/redelivery": ADMIN,
+    # Live feed.
+    "POST /api/feed-tickets": STAFF,
     # Schedules.
     "GET /api/schedules": ADMIN,
     "POST /api/schedules": ADMIN,
@@ -148,6 +168,26 @@ MATRIX = {
     "POST /accounts/profile/api-keys": CUSTOMER,
     "GET /accounts/profile/api-keys/revocation": CUSTOMER,
     "POST /accounts/profile/api-keys/revocation": CUSTOMER,
+    "GET /webhooks": STAFF,
+    "GET /webhooks/create": ADMIN,
+    "POST /webhooks/create": ADMIN,
+    "GET /webhooks/{endpoint_id}": STAFF,
+    "GET /webhooks/{endpoint_id}/settings": ADMIN,
+    "POST /webhooks/{endpoint_id}/settings": ADMIN,
+    "GET /webhooks/{endpoint_id}/secret-rotation": ADMIN,
+    "POST /webhooks/{endpoint_id}/secret-rotation": ADMIN,
+    "GET /webhooks/{endpoint_id}/deletion": ADMIN,
+    "POST /webhooks/{endpoint_id}/deletion": ADMIN,
+    "GET /webhooks/{endpoint_id}/switch": ADMIN,
+    "POST /webhooks/{endpoint_id}/switch": ADMIN,
+    "GET /webhooks/{endpoint_id}/test": ADMIN,
+    "POST /webhooks/{endpoint_id}/test": ADMIN,
+    "GET /webhooks/{endpoint_id}/recovery": ADMIN,
+    "POST /webhooks/{endpoint_id}/recovery": ADMIN,
+    "GET /webhooks/{endpoint_id}/deliveries/{delivery_id}": STAFF,
+    "GET /webhooks/{endpoint_id}/deliveries/{delivery_id}/redelivery": ADMIN,
+    "POST /webhooks/{endpoint_id}/deliveries/{delivery_id}/redelivery": ADMIN,
+    "GET /dashboard/products": STAFF,
     # Health and documentation.
     "GET /health/live": ANYONE,
     "GET /health/ready": ANYONE,
@@ -161,7 +201,8 @@ MATRIX = {
 }
 
 # Applications of their own behind a path, with their own sessions and their own tests.
-MOUNTS = {"/admin": "tests/admin"}
+# A WebSocket is none that this table could ask either.
+MOUNTS = {"/admin": "tests/admin", "/ws/products": "tests/realtime"}
 
 # Paths with an id that everybody whom the matrix admits may use, because what they name belongs to nobody.
 SHARED = {

@@ -40,7 +40,17 @@ MEANT = {
 # Each item of this route is answered for itself, in a 200.
 ITEM_BY_ITEM = "/api/products/bulk"
 TEXTS = ("x", "1", "USD", "DELETE", "ada@example.com", "https://example.com/", "2030-01-31", "0.00")
-WRITTEN = ("users", "product", "stock_level", "api_key", "one_time_code", "user_session", "avatar", "mail")
+WRITTEN = (
+    "users",
+    "product",
+    "stock_level",
+    "api_key",
+    "one_time_code",
+    "user_session",
+    "avatar",
+    "mail",
+    "webhook_endpoint",
+)
 SNAPSHOT = " UNION ALL ".join(f"SELECT '{table}', t::text FROM {table} t" for table in WRITTEN)
 
 
@@ -126,6 +136,8 @@ class Writer:
         return self._write_text(found)
 
     def _write_text(self, schema: Json) -> str:
+        if schema.get("format") == "date-time":
+            return "2030-01-31T12:00:00Z"
         fit = (text for text in TEXTS if re.search(schema.get("pattern", ""), text))
         return next(text for text in fit if len(text) >= schema.get("minLength", 0))
 

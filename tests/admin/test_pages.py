@@ -44,6 +44,23 @@ async def test_rows_that_wait_are_told_with_their_age(site: httpx.AsyncClient) -
     assert "secret@example.com" not in text
 
 
+async def test_events_and_webhooks_that_wait_are_told_with_those_of_this_week(site: httpx.AsyncClient) -> None:
+    assert "Webhooks" not in text_of(await site.get(QUEUE_PAGE)).partition("Rows that wait")[2]
+    await execute(
+        "INSERT INTO webhook_endpoint (url, event_types) VALUES ('https://example.com/', '{*}');"
+        "INSERT INTO event (topic, subject, source, occurred_at) "
+        "SELECT 'a.b', 'a:1', 'sql', now() - interval '3 hours' FROM generate_series(1, 3);"
+        "INSERT INTO webhook_delivery (event, endpoint, created_at) "
+        "SELECT id, 1, now() - interval '2 hours' FROM event;"
+        "UPDATE webhook_delivery SET state = 'paused' WHERE id = 1;"
+        "INSERT INTO webhook_tally (day, endpoint_id, delivered, failed) "
+        "VALUES (current_date, 1, 5, 0), (current_date, 2, 4, 2), (current_date - 9, 1, 70, 70)"
+    )
+    text = text_of(await site.get(QUEUE_PAGE))
+    assert "Events to pass on pending 3 3 h" in text
+    assert "Webhooks delivered 9 Webhooks failed 2 Webhooks paused 1 Webhooks pending 2 2 h" in text
+
+
 async def test_jobs_are_told_without_their_arguments(site: httpx.AsyncClient) -> None:
     queue = QUEUES["default"]
     job = await queue.enqueue("send_something", secret="HUSH", retries=1, ttl=60)

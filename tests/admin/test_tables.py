@@ -22,8 +22,9 @@ SECRETS = {
     "one_time_code": {"link_digest", "code_digest"},
     "mail": {"text", "html"},
     "import_job": {"file_key"},
+    "webhook_endpoint": {"secrets"},
 }
-GROUPS = {"Accounts", "Catalogue", "Imports", "Log", "Mail", "Purchases", "Sales", "Schedules", "Stock"}
+GROUPS = {"Accounts", "Catalogue", "Imports", "Log", "Mail", "Purchases", "Sales", "Schedules", "Stock", "Webhooks"}
 FILL = """
 INSERT INTO product (sku, name, price, brand, created_at)
     SELECT 'P-' || n, 'Lamp ' || n, n, CASE n % 2 WHEN 0 THEN 'Forge' ELSE 'Mill' END, '2026-01-01'::date + n
@@ -52,6 +53,11 @@ INSERT INTO import_job (id, filename, requested_by, file_key)
 INSERT INTO import_row_error (job, row_number, message) SELECT id, 1, 'bad' FROM import_job;
 INSERT INTO import_preview_row (job, row_number, action) SELECT id, 1, 'create' FROM import_job;
 INSERT INTO bulk_job (id, kind) VALUES ('7c7db6dd-c770-4413-9aca-8c38a019ecf8', 'update');
+INSERT INTO webhook_endpoint (url, event_types, secrets)
+    VALUES ('https://example.com/a', '{*}', '[{"sealed": "SECRET"}]');
+INSERT INTO webhook_delivery (event, endpoint, state) SELECT min(id), 1, 'failed' FROM event;
+INSERT INTO webhook_attempt (endpoint, delivery, started_at, status_code) VALUES (1, 1, now(), 500);
+INSERT INTO webhook_tally (endpoint_id, failed_attempts) VALUES (1, 1);
 UPDATE users SET password = 'SECRET';
 """
 
@@ -236,7 +242,7 @@ async def test_the_word_null_is_a_word(filled: httpx.AsyncClient, name: str) -> 
 
 async def test_the_page_knows_what_is_read_only(site: httpx.AsyncClient) -> None:
     page = (await site.get(f"{SITE}/")).text
-    assert 'editable":["product","users","location","schedule"]' in html.unescape(page)
+    assert 'editable":["product","users","location","schedule","webhook_endpoint"]' in html.unescape(page)
     assert "inventory_quantity" in page
 
 

@@ -269,3 +269,15 @@ async def test_an_end_that_cannot_be_recorded_takes_no_other_with_it(
     await record()
     await deliver()
     assert {row["endpoint"]: row["state"] for row in await deliveries()} == {poisoned: "pending", healthy: "delivered"}
+
+
+async def test_an_endpoint_whose_secret_cannot_be_read_gets_nothing_and_holds_up_nobody(
+    database: None, receiver: Loopback
+):
+    """As after SECRET_KEY was changed."""
+    await make_endpoint(f"{receiver.url}/broken", secrets='[{"sealed": "rubbish", "expires_at": null}]')
+    await make_endpoint(f"{receiver.url}/healthy")
+    await record()
+    await deliver()
+    assert [row["last_error"] for row in await deliveries()] == ["no_secret", None]
+    assert len(receiver.requests) == 1

@@ -1,0 +1,79 @@
+"""Redis is heard again after every way of losing it; telling never hurts who tells."""
+
+import asyncio
+
+import asyncpg
+import httpx
+import pytest
+
+from domains.realtime import feed, following, hearing
+from lib.redis_client import line
+from piccolo_conf import fetch
+from tests.catalog.making import make_product
+from tests.realtime.sockets import authorization, connect, drain, heard, relay
+
+
+@pytest.fixture
+def by_redis_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks into the log."""
+    monkeypatch.setattr(following, "LOOK_SECONDS", 600)
+
+
+async def test_a_connection_that_breaks_is_made_anew(staff: httpx.AsyncClient, by_redis_only: None):
+    async with connect(**authorization(staff)) as socket:
+        assert await heard(socket, 5)
+        for _ in range(3):
+            await line.ask(lambda redis: redis.client_kill_filter(_type="pubsub"))
+            await drain(socket)
+            assert await heard(socket, 5)
+
+
+async def test_a_redis_that_falls_silent_is_given_up_and_found_again(
+    staff: httpx.AsyncClient, by_redis_only: None, monkeypatch: pytest.MonkeyPatch
+):
+    for name, seconds in {"WAIT_SECONDS": 0.05, "SILENCE_SECONDS": 0.1, "LONGEST_SILENCE_SECONDS": 0.3}.items():
+        monkeypatch.setattr(hearing, name, seconds)
+    lost: list[str] = []
+    monkeypatch.setattr(hearing.logger, "warning", lambda event, **_: lost.append(event))
+    async with connect(**authorization(staff)) as socket:
+        assert await heard(socket, 5)
+        await asyncio.sleep(0.6)
+        assert lost == []
+        # The server takes commands and answers none.
+        await line.ask(lambda redis: redis.client_pause(800))
+        await asyncio.sleep(0.8)
+        assert lost == ["feed_not_heard"]
+        await drain(socket)
+        assert await heard(socket, 5)
+
+
+async def test_events_told_at_once_are_all_heard_in_their_order(staff: httpx.AsyncClient, by_redis_only: None):
+    async with connect(**authorization(staff)) as socket:
+        assert await heard(socket, 5)
+        for number in range(5):
+            await make_product(staff, f"A-{number}")
+        await relay()
+        assert [(await socket.event())["event"]["sku"] for _ in range(5)] == [f"A-{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("data", ["null", "[]", "7", '{"name": 7}', '{"sku": null, "changed": "many"}'])
+async def test_an_event_of_any_shape_is_told_or_left_out_and_never_raises(database: None, data: str):
+    rows = await fetch(event_like("'product.created'", data)) + await fetch(event_like("'inventory.low'", data))
+    await feed.tell(rows)
+    assert len(feed.make_lines(rows)) in {0, 2}
+
+
+def event_like(topic: str, data: str) -> str:
+    return f"""
+        SELECT 1::bigint AS id, {topic} AS topic, now() AS occurred_at, now() AS relayed_at, 'ada' AS actor,
+            'sql' AS source, '' AS reference, false AS bulk, 'product:1' AS subject, 1 AS product_id,
+            NULL::jsonb AS changes, '{data}'::jsonb AS data
+    """
+
+
+async def test_a_long_value_is_told_by_its_beginning(staff: httpx.AsyncClient):
+    product = await make_product(staff, "A-1", description="x")
+    await staff.patch(f"/api/products/{product['id']}/", json={"description": "y" * 5000})
+    rows: list[asyncpg.Record] = await fetch(f"SELECT {feed.COLUMNS} FROM event WHERE topic = 'product.updated'")
+    [told] = feed.make_lines(rows)
+    assert b'"description":["x","' + b"y" * 1000 + "…".encode() + b'"]' in told

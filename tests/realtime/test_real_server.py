@@ -1,0 +1,116 @@
+"""The feed behind the server that is really used, with its real flags."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import httpx
+import pytest
+
+from domains.realtime import connections, feed
+from domains.realtime.schemas import Message
+from lib.redis_client import line
+from queues.up import web_command
+from tests.catalog.making import make_product
+from tests.faults.harness import free_port, wait_for_port
+from tests.realtime.sockets import PATH, authorization, relay
+
+ROOT = Path(__file__).parents[2]
+MEGABYTE = 1 << 20
+
+
+class Web:
+    def __init__(self, port: int, process: asyncio.subprocess.Process) -> None:
+        self.port = port
+        self.process = process
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{PATH}"
+
+
+@pytest.fixture(scope="module")
+async def web(running_app: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Web]:
+    port = free_port()
+    command = web_command()
+    command[command.index("--port") + 1] = str(port)
+    environment = os.environ | {"ALLOWED_HOSTS": "127.0.0.1"}
+    with (tmp_path_factory.mktemp("web") / "web.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, env=environment, stdout=log.fileno(), stderr=log.fileno()
+        )
+    try:
+        await asyncio.to_thread(wait_for_port, port, 60)
+        yield Web(port, process)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_a_change_is_told_and_the_address_works_without_its_slash(web: Web, staff: httpx.AsyncClient):
+    async with (
+        aiohttp.ClientSession(headers=authorization(staff)) as session,
+        session.ws_connect(web.url) as first,
+        session.ws_connect(web.url.rstrip("/")) as second,
+    ):
+        await make_product(staff, "L-1", name="Lamp")
+        await relay()
+        for told in (first, second):
+            while (message := await told.receive_json(timeout=10))["action"] == "heartbeat":
+                pass
+            assert message["message"] == "Lamp (L-1) created"
+
+
+async def test_who_may_not_follow_is_refused_before_the_connection_opens(web: Web, customer: httpx.AsyncClient):
+    for headers in ({}, authorization(customer), {"authorization": "Bearer nonsense"}):
+        async with aiohttp.ClientSession(headers=headers) as session:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect(web.url)
+            assert refused.value.status == 403
+
+
+async def test_a_long_message_from_a_client_ends_the_connection(web: Web, staff: httpx.AsyncClient):
+    async with aiohttp.ClientSession(headers=authorization(staff)) as session, session.ws_connect(web.url) as told:
+        await told.send_str("x" * 5000)
+        while (await told.receive(timeout=10)).type != aiohttp.WSMsgType.CLOSE:
+            pass
+        assert told.close_code == 1009
+
+
+@pytest.mark.faults
+async def test_a_client_that_reads_nothing_is_given_up(web: Web, staff: httpx.AsyncClient):
+    """Messages of a megabyte fill every buffer on the way; then the server waits for ten seconds."""
+    reader, writer = await hang(web, staff)
+    told = feed.write_line(feed.NO_EVENT, Message(action="import", message="x" * MEGABYTE))
+    for _ in range(50):
+        await line.ask(lambda redis: redis.publish(feed.CHANNEL, told))
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(connections.LONGEST_SEND_SECONDS + 3)
+    async with asyncio.timeout(20):
+        received = len(await reader.read())
+    print(f"{received / MEGABYTE:.1f} of 50 MB were on the way when the server hung up")
+    assert received < 25 * MEGABYTE
+    writer.close()
+
+
+async def hang(web: Web, staff: httpx.AsyncClient) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A client that opens a connection and takes nothing from it."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect(("127.0.0.1", web.port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=1024)
+    lines = [
+        f"GET {PATH} HTTP/1.1",
+        f"Host: 127.0.0.1:{web.port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        f"Authorization: {staff.headers['authorization']}",
+    ]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 101")
+    return reader, writer
