@@ -15,6 +15,11 @@ from tests.faults.receiver import SETTINGS, Receiver, receiving
 
 pytestmark = [needs_chromium, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
 
+DOUBLE_CLICK = """() => {
+    const button = document.querySelector("main form button");
+    button.click();
+    setTimeout(() => button.click(), 30);
+}"""
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery"
 
 
@@ -75,6 +80,15 @@ async def test_what_is_under_way_is_seen_to_arrive(url: str, page: Page, receive
     await page.sees("The receiver has confirmed it.")
     await page.sees("2. Answered 200")
     assert page.complaints == []
+
+
+async def test_a_second_click_makes_no_second_endpoint(url: str, page: Page, house: House) -> None:
+    await page.open(f"{url}/webhooks/create/")
+    await page.fill("#url", "https://till.example/hook")
+    await page.click("#type-every")
+    await page.run(DOUBLE_CLICK)
+    await page.sees("Copy it now.")
+    assert await house.ask("SELECT count(*) FROM webhook_endpoint") == 1
 
 
 async def has_heard(receiver: Receiver) -> bool:

@@ -137,4 +137,22 @@ async def test_endpoints_with_trouble_are_shown_with_the_reason(sam: Browser) ->
     assert "Disabled after five days without a success." in page.words
     assert "Failing since 3 Feb, 04:05." in page.words
     assert "by_hand.example" not in page.words
+    assert "3 with trouble" in page.words
     assert "/webhooks/1/" in page.links
+
+
+async def test_of_many_endpoints_with_trouble_it_tells_how_many_are_not_shown(sam: Browser) -> None:
+    for number in range(10):
+        await make_endpoint(f"https://{number}.example/", failing_since=LONG_AGO)
+    page = await sam.open(DASHBOARD)
+    assert "10 with trouble" in page.words
+    assert "8 of 10 that have trouble." in page.words
+
+
+async def test_revenue_is_told_in_the_currency_of_the_shop_first(sam: Browser, staff: httpx.AsyncClient) -> None:
+    await make_product(staff, price="1.00", stock=1)
+    for currency, total in (("EUR", "5.00"), ("USD", "7.00"), ("USD", "1.00")):
+        await make_sale(total, currency=currency)
+    await make_sale("2.00", currency="EUR", days=1)
+    page = await sam.open(DASHBOARD)
+    assert "8.00 USDand 5.00 EURYesterday 2.00 EUR" in page.words

@@ -38,7 +38,16 @@ def test_a_scale_has_few_lines(highest: int) -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0"), (5, "5"), (1000, "1k"), (1500, "1.5k"), (250_000, "250k"), (2_000_000, "2M"), (10**18, "1000000tn")],
+    [
+        (0, "0"),
+        (5, "5"),
+        (1000, "1k"),
+        (1500, "1.5k"),
+        (250_000, "250k"),
+        (2_000_000, "2M"),
+        (10**15, "1000tn"),
+        (4 * 10**19, "4e19"),
+    ],
 )
 def test_numbers_of_a_scale_are_short(number: int, text: str) -> None:
     assert shorten(number) == text

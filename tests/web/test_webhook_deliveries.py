@@ -242,6 +242,7 @@ class TestRecovery:
         assert page.forms[f"{page_of(endpoint)}switch/"].pop("recover") == "yes"
         page = await ada.submit(page, f"{page_of(endpoint)}switch/")
         assert ("goes out now." in page.words, "that it missed" in page.words) == (True, False)
+        assert "What else it missed is sent when you ask for it" in page.words
         assert await fetch_value("SELECT count(*) FROM webhook_delivery") == 0
 
     async def test_of_one_that_was_disabled_long_ago_the_last_two_weeks_are_offered(self, ada: Browser) -> None:

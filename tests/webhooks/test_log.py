@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from piccolo_conf import execute, fetch_value
+from tests.conftest import make_client
 from tests.lib.loopback import Loopback, reply, saying, serving
 from tests.webhooks.front_door import PATH, body_of, headers_of, listed, refusal
 from tests.webhooks.making import deliver, deliveries, make_endpoint, record, relay
@@ -128,3 +129,15 @@ async def test_what_the_log_does_not_know_is_refused_by_name(staff: httpx.AsyncC
     for query in ("state=lost", "ordering=state", "nothing=1", "last_status_code=x", "created_at__gte=x", "after=x"):
         answer = await staff.get(f"{path}?{query}")
         assert refusal(answer)[0][0] == query.partition("=")[0]
+
+
+async def test_a_key_that_may_not_see_costs_reads_the_list_and_not_what_was_sent(admin: httpx.AsyncClient, lane: None):
+    endpoint = await make_endpoint("https://nowhere.invalid/")
+    await record()
+    await relay()
+    for scopes, status in ((["webhooks:read"], 403), (["webhooks:read", "products:internal"], 200)):
+        made = await admin.post("/auth/api-keys/", json={"name": "Wall", "scopes": scopes})
+        async with make_client(Authorization=f"Bearer {made.json()['secret']}") as machine:
+            (one,) = await listed(machine, f"{PATH}{endpoint}/deliveries/")
+            for path in (f"{PATH}{endpoint}/deliveries/{one['id']}", f"/webhooks/{endpoint}/deliveries/{one['id']}/"):
+                assert (await machine.get(path, headers={"Accept": "*/*"})).status_code == status
