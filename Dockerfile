@@ -36,5 +36,5 @@ web.request('GET', '/health/live'); raise SystemExit(web.getresponse().status !=
 
 # As `web_command` in queues/up.py; uvicorn takes the number of processes from WEB_CONCURRENCY.
 CMD ["uvicorn", "app:app", "--host", "0.0.0.0", "--port", "8000", "--loop", "uvloop", "--http", "httptools", \
-    "--ws", "websockets-sansio", "--ws-max-size", "4096", "--ws-per-message-deflate", "false", \
+    "--ws", "lib.websocket_server:WebSocketProtocol", "--ws-max-size", "4096", "--ws-per-message-deflate", "false", \
     "--no-server-header", "--no-proxy-headers", "--no-access-log", "--log-level", "warning"]

@@ -30,7 +30,7 @@ UNSET = ("ADMIN_EMAIL", "ADMIN_PASSWORD", "DOCS_ACCESS", "MAX_UPLOAD_MB", "IMPOR
 # As `web_command` in queues/up.py starts it.
 UVICORN_FLAGS = [
     *("--workers", "1", "--loop", "uvloop", "--http", "httptools"),
-    *("--ws", "websockets-sansio", "--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
+    *("--ws", "lib.websocket_server:WebSocketProtocol", "--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
     *("--no-server-header", "--no-proxy-headers", "--no-access-log", "--log-level", "warning"),
 ]
 

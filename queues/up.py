@@ -27,6 +27,11 @@ SAMPLE = Path(__file__).parents[1] / "domains" / "imports" / "sample_catalogue.c
 DEVELOPMENT_ADMIN = "admin@example.com"
 READY_SECONDS = 60
 LOOK_SECONDS = 0.1
+# Of the live feed.
+WEBSOCKETS = [
+    *("--ws", "lib.websocket_server:WebSocketProtocol", "--ws-max-size", "4096"),
+    *("--ws-per-message-deflate", "false"),
+]
 
 
 class SignIn(msgspec.Struct):
@@ -54,7 +59,7 @@ def web_command() -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "app:app", "--host", settings.host, "--port", str(settings.port)),
         *("--workers", str(settings.web_concurrency), "--loop", "uvloop", "--http", "httptools"),
-        *("--ws", "websockets-sansio", "--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
+        *WEBSOCKETS,
         *("--no-server-header", "--no-proxy-headers", "--no-access-log", "--log-level", "warning"),
     ]
 

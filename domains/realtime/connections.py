@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -16,7 +16,7 @@ from litestar.exceptions import WebSocketDisconnect
 from domains.accounts.auth import is_still_in
 from domains.accounts.schemas import Caller
 from domains.realtime.channels import Feed, Listener
-from domains.realtime.feed import NO_EVENT, Line, read_line
+from domains.realtime.feed import NO_EVENT, read_line
 from domains.realtime.goodbyes import Goodbye, NoDatabase, SessionEnded, TimeIsUp, TooSlow, TooTalkative, WrongSince
 from domains.realtime.replay import MOST_REPLAYED, UnknownEvent, replay
 from domains.realtime.schemas import Message
@@ -32,6 +32,7 @@ LONGEST_GOODBYE_SECONDS = 1
 # Then everybody's right to follow is asked for anew: a session may have run out, an owner's role may have changed.
 LONGEST_CONNECTION_SECONDS = 3600
 MOST_HEARD = 100
+MOST_AT_ONCE = 200
 SINCE = re.compile(r"[0-9]{1,18}")
 HEARTBEAT = msgspec.json.encode(Message(action="heartbeat", message="")).decode()
 GAP = msgspec.json.encode(
@@ -53,7 +54,7 @@ async def follow(socket: CallerSocket, feed: Feed, since: str) -> None:
             await _say(socket, NoDatabase())
             return
         await socket.accept()
-        await _follow(socket, Telling(socket, listener), since)
+        await _follow(socket, Telling(socket, listener, feed), since)
 
 
 async def _follow(socket: CallerSocket, telling: "Telling", since: str) -> None:
@@ -91,8 +92,9 @@ async def _say(socket: CallerSocket, goodbye: Goodbye) -> None:
 class Telling:
     """The half that speaks. `told` are the events of the replay, which may come again live."""
 
-    def __init__(self, socket: CallerSocket, listener: Listener) -> None:
+    def __init__(self, socket: CallerSocket, listener: Listener, feed: Feed) -> None:
         self.socket = socket
+        self.feed = feed
         self.listener = listener
         self.told: set[int] = set()
         self.ends_at = time.monotonic() + LONGEST_CONNECTION_SECONDS
@@ -102,8 +104,8 @@ class Telling:
         """What is relayed during the replay waits in the listener: nothing falls between the two."""
         if since:
             async for event_id, message in _missed(since):
-                await self._send(message)
-                self.told.add(event_id)
+                await self._send([message])
+                self.told |= {event_id} - {NO_EVENT}
         while True:
             await self._go_on()
 
@@ -113,15 +115,19 @@ class Telling:
             raise TimeIsUp
         if now >= self.beat_at:
             self.beat_at = now + HEARTBEAT_SECONDS
-            await self._send(HEARTBEAT)
-        line = await _next(self.listener, self.beat_at - now)
+            await self._send([HEARTBEAT])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.beat_at - now):
+                await self.listener.has_news()
+                await asyncio.sleep(self.feed.spread())
+        lines = self.listener.take(MOST_AT_ONCE)
         if self.listener.is_overrun:
             raise TooSlow
-        event_id, message = read_line(line) if line else (NO_EVENT, "")
-        if message and (event_id == NO_EVENT or event_id not in self.told):
-            await self._send(message)
+        if lines:
+            found = [read_line(line) for line in lines]
+            await self._send([message for event_id, message in found if event_id not in self.told])
 
-    async def _send(self, message: str) -> None:
+    async def _send(self, messages: Sequence[str]) -> None:
         """Whoever is signed out gets nothing more."""
         try:
             is_in = await is_still_in(self.socket)
@@ -131,20 +137,12 @@ class Telling:
             raise SessionEnded
         try:
             async with asyncio.timeout(LONGEST_SEND_SECONDS):
-                await self.socket.send_text(message)
+                for message in messages:
+                    await self.socket.send_text(message)
         except TimeoutError:
             raise TooSlow from None
         except OSError as error:
             raise WebSocketDisconnect(detail="the client has gone") from error
-
-
-async def _next(listener: Listener, seconds: float) -> Line | None:
-    """None when nothing came in that time."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await listener.next()
-    except TimeoutError:
-        return None
 
 
 async def _missed(since: str) -> AsyncIterator[tuple[int, str]]:

@@ -16,7 +16,7 @@ from lib.redis_client import RedisAway, line
 
 logger = log.get("realtime.feed")
 
-# The columns of an event that `tell` needs.
+# What `tell` needs of a row of the table `event`.
 COLUMNS = messages.COLUMNS
 # Publishing knows no database numbers: two installations that share a Redis must not hear each other.
 CHANNEL = f"stockroom:feed:{signing.derive_key('feed').hex()[:16]}"

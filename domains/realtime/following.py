@@ -22,6 +22,7 @@ logger = log.get("realtime.following")
 
 LOOK_SECONDS = 2
 PIECE = 200
+PATIENCE_SECONDS = 0.5
 MOST_REMEMBERED = 50_000
 
 
@@ -47,9 +48,12 @@ class Following(ChannelsBackend):
         self.tasks = [asyncio.create_task(self.ear.listen()), asyncio.create_task(self._look_forever())]
 
     async def on_shutdown(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        waiting = set(self.tasks)
+        while waiting:
+            for task in waiting:
+                task.cancel()
+            # Now and then redis-py takes a cancellation for its own, and a process must not wait for that one for ever.
+            _, waiting = await asyncio.wait(waiting, timeout=PATIENCE_SECONDS)
 
     async def subscribe(self, channels: Iterable[str]) -> None:  # noqa: ARG002 - There is one.
         """The first who follows has come."""
@@ -61,6 +65,7 @@ class Following(ChannelsBackend):
         self.is_wanted.clear()
         self.has_begun.clear()
         self.place = None
+        self.remembered.clear()
 
     async def publish(self, data: bytes, channels: Iterable[str]) -> None:
         """For what others publish through the plugin; the feed's own way is `feed.tell`."""
@@ -78,7 +83,12 @@ class Following(ChannelsBackend):
 
     def _take(self, found: Iterable[Line]) -> None:
         for one in found:
-            event_id, _message = read_line(one)
+            try:
+                event_id, _message = read_line(one)
+            except ValueError:
+                # Of another version, perhaps; what is an event is found in the log.
+                logger.warning("line_not_read", characters=len(one))
+                continue
             if event_id == NO_EVENT or self._is_new(event_id):
                 self.lines.put_nowait(one)
 
@@ -86,9 +96,12 @@ class Following(ChannelsBackend):
         if event_id in self.remembered:
             return False
         self.remembered[event_id] = None
-        if len(self.remembered) > MOST_REMEMBERED:
-            del self.remembered[next(iter(self.remembered))]
         return True
+
+    def _forget(self, looked_at: int) -> None:
+        """All but the newest; never what the next look will find again, which would be told for new."""
+        while len(self.remembered) > max(MOST_REMEMBERED, 2 * looked_at):
+            del self.remembered[next(iter(self.remembered))]
 
     async def _look_forever(self) -> None:
         while True:
@@ -107,12 +120,15 @@ class Following(ChannelsBackend):
         place = await replay.find_place()
         rows = await replay.ids_since(place)
         if self.is_wanted.is_set():
-            self.remembered = dict.fromkeys(row["id"] for row in rows)
+            # Beside what was heard while we asked.
+            self.remembered |= dict.fromkeys(row["id"] for row in rows)
             self._move(place, rows)
             self.has_begun.set()
 
     async def _go_on(self, place: datetime) -> None:
         rows = await replay.ids_since(place)
+        if self.place is None:
+            return
         missing = [row["id"] for row in rows if row["id"] not in self.remembered]
         for start in range(0, len(missing), PIECE):
             self._take(await replay.read_lines(missing[start : start + PIECE]))
@@ -120,5 +136,9 @@ class Following(ChannelsBackend):
             self._move(place, rows)
 
     def _move(self, place: datetime, rows: list[asyncpg.Record]) -> None:
+        now = clock.now()
+        # In a quiet hour the last busy minute is not read again and again.
+        newest = max([place, now - replay.OVERLAP, *(row["relayed_at"] for row in rows)])
         # A worker whose clock is ahead must not make this process overlook the others.
-        self.place = min(max([place, *(row["relayed_at"] for row in rows)]), clock.now())
+        self.place = min(newest, now)
+        self._forget(len(rows))

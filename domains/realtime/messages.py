@@ -10,7 +10,25 @@ from domains.realtime.schemas import FeedEvent, Message
 from domains.realtime.sentences import tell_event
 
 # What a message needs of an event.
-COLUMNS = "id, topic, occurred_at, relayed_at, actor, source, reference, bulk, subject, product_id, changes, data"
+# Of long texts, which an event holds up to three times, only the beginning: a thousand whole ones would not fit into a
+# process. The single events of bulk changes are not told at all.
+COLUMNS = """
+    event.id, event.topic, event.occurred_at, event.relayed_at, event.actor, event.source, event.reference, event.bulk,
+    event.subject, event.product_id,
+    CASE WHEN event.bulk THEN NULL
+         WHEN jsonb_typeof(event.changes) <> 'object' OR octet_length(event.changes::text) <= 4000 THEN event.changes
+         ELSE (
+             SELECT jsonb_object_agg(key, (
+                 SELECT jsonb_agg(CASE WHEN octet_length(side::text) <= 1000 THEN side
+                                       ELSE to_jsonb(left(side #>> '{}', 1001)) END ORDER BY place)
+                 FROM jsonb_array_elements(pair) WITH ORDINALITY AS sides (side, place)
+             ))
+             FROM jsonb_each(event.changes) AS found (key, pair) WHERE jsonb_typeof(pair) = 'array'
+         ) END AS changes,
+    CASE WHEN event.bulk THEN NULL
+         WHEN jsonb_typeof(event.data) <> 'object' THEN event.data
+         ELSE event.data - '{description,attributes}'::text[] END AS data
+"""
 # Orders and purchases have readers of their own; whoever follows products reads of products.
 ACTIONS = {
     "product.created": "created",

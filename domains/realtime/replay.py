@@ -14,8 +14,9 @@ from domains.realtime.feed import Line
 from domains.realtime.schemas import Message
 from piccolo_conf import fetch, fetch_row
 
-# Longer than a relay holds its transaction open, and than the clocks of two machines differ.
-OVERLAP = timedelta(seconds=10)
+# A relay writes the time at which it began, and becomes visible up to a minute later (the pool's longest statement);
+# the clocks of two machines differ by less than the ten seconds above that.
+OVERLAP = timedelta(seconds=70)
 MOST_REPLAYED = 1_000
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 FROM_THE_START = 0
@@ -55,10 +56,12 @@ async def read_recent(limit: int) -> list[Message]:
 
 async def replay(since: int) -> Replay:
     """What was relayed after the event `since`, and shortly before it; raises UnknownEvent."""
-    begin = await _moment_of(since)
+    moment = await _moment_of(since)
+    begin = moment if moment == BEGINNING else moment - OVERLAP
     rows = await fetch(NEWEST, begin, messages.FOLLOWED, MOST_REPLAYED + 1)
-    kept = rows[:MOST_REPLAYED]
-    return Replay(feed.make_lines(kept[::-1]), is_cut=len(rows) > MOST_REPLAYED)
+    kept, left_out = rows[:MOST_REPLAYED], rows[MOST_REPLAYED:]
+    # What is older than `since` was told before, but for a few that became visible late.
+    return Replay(feed.make_lines(kept[::-1]), is_cut=any(row["relayed_at"] > moment for row in left_out))
 
 
 async def _moment_of(since: int) -> datetime:
@@ -67,7 +70,7 @@ async def _moment_of(since: int) -> datetime:
     if (row := await fetch_row(MOMENT, since)) is None:
         raise UnknownEvent
     moment: datetime = row["moment"]
-    return moment - OVERLAP
+    return moment
 
 
 async def read_lines(ids: list[int]) -> list[Line]:

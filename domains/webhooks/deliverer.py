@@ -26,7 +26,7 @@ TURN_SECONDS = 30
 IDLE_SECONDS = 1.5
 LOOK_SECONDS = 0.05
 # Claims and records of many are cheaper together.
-GATHERING_SECONDS = 0.005
+GATHERING_SECONDS = 0.002
 RECORD_ATTEMPTS = 5
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 LONGEST_TURN_SECONDS = TURN_SECONDS + int(DEADLINE_SECONDS) + 15
@@ -45,6 +45,7 @@ class Deliverer:
         self.late: list[Due] = []
         self.under_way: set[asyncio.Task[None]] = set()
         self.woken = asyncio.Event()
+        self.looked_at = float("-inf")
         self.busy_at = time.monotonic()
         self.ends_at = self.busy_at + TURN_SECONDS
         self.letters = 0
@@ -68,13 +69,18 @@ class Deliverer:
             await self._bring_to_an_end()
 
     async def _step(self) -> None:
-        await self._claim(await deliveries.find_waiting())
-        await self._give_back(everything=False)
+        if self._is_time_to_look() or any(line.runs_low for line in self.lines.values()):
+            self.looked_at = time.monotonic()
+            await self._claim(await deliveries.find_waiting())
+            await self._give_back(everything=False)
         for line in self.lines.values():
             self._begin(line)
         await self._wait()
         await self._record()
         self.lines = {endpoint: line for endpoint, line in self.lines.items() if not (line.is_gone and line.is_empty)}
+
+    def _is_time_to_look(self) -> bool:
+        return time.monotonic() - self.looked_at >= LOOK_SECONDS
 
     async def _claim(self, waiting: list[Waiting]) -> None:
         await self.holder.take([endpoint.id for endpoint in waiting])
@@ -83,8 +89,11 @@ class Deliverer:
             self.lines.setdefault(endpoint.id, Line(endpoint)).update(endpoint)
         rooms = {endpoint.id: self.lines[endpoint.id].room for endpoint in ours}
         if most := {endpoint: room for endpoint, room in rooms.items() if room}:
+            claimed: dict[int, list[Due]] = {endpoint_id: [] for endpoint_id in most}
             for due in await deliveries.claim(most):
-                self.lines[due.endpoint].add(due)
+                claimed[due.endpoint].append(due)
+            for endpoint_id, found in claimed.items():
+                self.lines[endpoint_id].add(found, most[endpoint_id])
 
     def _begin(self, line: Line) -> None:
         """As many as its line allows just now."""
@@ -148,6 +157,7 @@ class Deliverer:
             letters = await health.note(results, failing)
             await deliveries.finish(results)
         self.letters += letters
+        self._settle(results)
 
     async def _write_alone(self, result: Result) -> None:
         try:
@@ -156,6 +166,15 @@ class Deliverer:
             self.results.append(result)
         except Exception as error:  # It is sent again when its lease has ended, a few times.
             logger.exception("delivery_not_recorded", delivery=result.due.id, error=type(error).__name__)
+            self._settle([result])
+
+    def _settle(self, results: list[Result]) -> None:
+        """Their lines may go on."""
+        for result in results:
+            if (line := self.lines.get(result.due.endpoint)) is not None:
+                line.settle()
+                if self.takes_on:
+                    self._begin(line)
 
     async def _give_back(self, *, everything: bool) -> None:
         """What it could not give back is tried again the next time."""

@@ -10,6 +10,8 @@ from lib import clock
 from lib.egress import DEADLINE_SECONDS
 
 AT_ONCE = 4
+# Answered ones are among them until that is recorded: a worker that dies has so many sent again, and no more.
+MOST_UNSETTLED = 2 * AT_ONCE
 # Claimed ahead for an endpoint that answers quickly, so that no claim has to be waited for between two requests.
 MOST_AHEAD = 64
 QUICK_SECONDS = 0.2
@@ -24,7 +26,9 @@ class Line:
         self.endpoint_id = waiting.id
         self.queue: deque[tuple[Due, float]] = deque()
         self.under_way = 0
+        self.unsettled = 0
         self.is_quick = False
+        self.has_more = False
         self.has_failed = False
         # It wants no more: what waits is given back before it is paused.
         self.is_gone = False
@@ -69,15 +73,25 @@ class Line:
         of it."""
         return bool(self.max_per_second and self.begun_at) and self.begun_at[-1] + 1 > time.monotonic()
 
-    def add(self, due: Due) -> None:
-        self.queue.append((due, time.monotonic()))
+    def add(self, claimed: list[Due], room: int) -> None:
+        """What was claimed; where that filled the room there may be more."""
+        now = time.monotonic()
+        self.queue.extend((due, now) for due in claimed)
+        self.has_more = len(claimed) >= room
+
+    @property
+    def runs_low(self) -> bool:
+        """It is time to claim more, before the last one is begun."""
+        return self.has_more and len(self.queue) < AT_ONCE <= self.room
 
     def begin(self) -> Due | None:
         """The next one to send now; None when enough are under way, too many were begun in the last second, or none
         waits."""
-        if not self.queue or self.is_gone or self.under_way >= AT_ONCE or self.rest_seconds > 0:
+        is_full = self.under_way >= AT_ONCE or self.unsettled >= MOST_UNSETTLED
+        if not self.queue or self.is_gone or is_full or self.rest_seconds > 0:
             return None
         self.under_way += 1
+        self.unsettled += 1
         self.begun_at.append(time.monotonic())
         return self.queue.popleft()[0]
 
@@ -93,6 +107,10 @@ class Line:
         self.is_quick = outcome.is_success and outcome.milliseconds < QUICK_SECONDS * 1000
         self.has_failed |= not outcome.is_success
         self.is_gone |= outcome.is_gone
+
+    def settle(self) -> None:
+        """What one of them came to stands in the database."""
+        self.unsettled -= 1
 
     def take_back(self, *, everything: bool = False) -> list[Due]:
         """What waited too long to be begun under its lease, or everything that was not begun."""

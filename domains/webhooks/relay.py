@@ -33,7 +33,7 @@ RELAY = f"""
         ON CONFLICT (event, endpoint) DO NOTHING RETURNING id
     ), marked AS (
         UPDATE event SET relayed_at = $1 FROM claimed WHERE event.id = claimed.id
-        RETURNING {", ".join(f"event.{column.strip()}" for column in feed.COLUMNS.split(","))}
+        RETURNING {feed.COLUMNS}
     ), counted AS (
         SELECT (SELECT count(*) FROM claimed) AS relayed, (SELECT count(*) FROM made) AS made
     )

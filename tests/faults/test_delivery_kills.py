@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import pytest
 
-from domains.webhooks.lines import MOST_AHEAD
+from domains.webhooks.lines import MOST_UNSETTLED
 from tests.faults.crew import Crew, hired
 from tests.faults.endpoints import Connection, announce, check_told, is_all_delivered, subscribe
 from tests.faults.harness import House, make_seed, until
 from tests.faults.receiver import SETTINGS, receiving
 
 PATHS = ("/ok/first", "/slow/0.01/second", "/ok/third")
-# All that one worker may have in hand: what was answered is recorded together with what else was answered meanwhile.
-IN_HAND = MOST_AHEAD * len(PATHS)
+# All that one worker may have in hand: under way, or answered and not recorded yet.
+IN_HAND = MOST_UNSETTLED * len(PATHS)
 
 
 class Plan(NamedTuple):

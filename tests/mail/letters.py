@@ -29,6 +29,9 @@ FACTS: dict[str, Fact] = {
     ],
     "more": "",
     "low_now": "",
+    "endpoint": "Warehouse (hooks.example/stock)",
+    "since": "2030-01-31 12:00 UTC",
+    "why": "For five days none of our requests has succeeded.",
 }
 
 

@@ -12,6 +12,9 @@ from piccolo_conf import fetch_value
 from tests.catalog.making import make_product
 from tests.realtime.sockets import authorization, connect, relay
 
+# The pool's: so long may a relay take, which writes the time at which it began.
+LONGEST_STATEMENT_SECONDS = 60
+
 
 async def test_a_change_is_told_with_its_old_and_new_value(staff: httpx.AsyncClient):
     product = await make_product(staff, "L-1", name="Lamp", price="19.99")
@@ -93,20 +96,24 @@ async def test_who_comes_back_gets_what_happened_meanwhile_and_then_the_rest(sta
     assert [*replayed, live] == ["A-1", "A-2", "A-3", "A-4"]
 
 
-async def test_an_event_that_was_committed_later_under_an_earlier_time_is_replayed(staff: httpx.AsyncClient):
+@pytest.mark.parametrize("seconds", [5, LONGEST_STATEMENT_SECONDS])
+async def test_an_event_that_was_committed_later_under_an_earlier_time_is_replayed(
+    staff: httpx.AsyncClient, seconds: int
+):
     seen = await make_event(staff, "SEEN", age=0)
-    await make_event(staff, "LATE", age=5)
+    await make_event(staff, "LATE", age=seconds)
     async with connect(f"since={seen}", **authorization(staff)) as socket:
         assert [(await socket.event())["event"]["sku"] for _ in range(2)] == ["LATE", "SEEN"]
 
 
+@pytest.mark.parametrize("seconds", [5, LONGEST_STATEMENT_SECONDS])
 async def test_an_event_that_was_committed_later_under_an_earlier_time_is_found_in_the_log(
-    staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, seconds: int
 ):
     monkeypatch.setattr(following, "LOOK_SECONDS", 0.1)
     await make_event(staff, "SEEN", age=0)
     async with connect(**authorization(staff)) as socket:
-        await make_event(staff, "LATE", age=5)
+        await make_event(staff, "LATE", age=seconds)
         assert (await socket.event())["event"]["sku"] == "LATE"
 
 
@@ -151,12 +158,22 @@ async def test_who_missed_too_much_is_told_so_and_gets_the_newest(
     staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("domains.realtime.replay.MOST_REPLAYED", 2)
-    for number in range(4):
+    seen = await make_event(staff, "A-0", age=1)
+    for number in range(1, 4):
         await make_product(staff, f"A-{number}")
-    ids = await relay()
-    async with connect(f"since={ids[0]}", **authorization(staff)) as socket:
+    await relay()
+    async with connect(f"since={seen}", **authorization(staff)) as socket:
         assert (await socket.message())["action"] == "gap"
         assert [(await socket.event())["event"]["sku"] for _ in range(2)] == ["A-2", "A-3"]
+
+
+async def test_who_missed_nothing_is_not_told_of_a_gap_however_much_was_told_before(
+    staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("domains.realtime.replay.MOST_REPLAYED", 2)
+    ids = [await make_event(staff, f"A-{number}", age=9 - number) for number in range(4)]
+    async with connect(f"since={ids[-1]}", **authorization(staff)) as socket:
+        assert (await socket.message())["event"]["sku"] == "A-2"
 
 
 async def test_since_zero_replays_from_the_beginning(staff: httpx.AsyncClient):

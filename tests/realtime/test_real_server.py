@@ -1,21 +1,25 @@
 """The feed behind the server that is really used, with its real flags."""
 
 import asyncio
+import contextlib
 import os
+import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import httpx
+import msgspec
 import pytest
 
 from domains.realtime import connections, feed
 from domains.realtime.schemas import Message
 from lib.redis_client import line
+from lib.websocket_server import LONGEST_FLUSH_SECONDS
 from queues.up import web_command
 from tests.catalog.making import make_product
-from tests.faults.harness import free_port, wait_for_port
+from tests.faults.harness import free_port, until, wait_for_port
 from tests.realtime.sockets import PATH, authorization, relay
 
 ROOT = Path(__file__).parents[2]
@@ -34,11 +38,17 @@ class Web:
 
 @pytest.fixture(scope="module")
 async def web(running_app: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Web]:
+    async with serving(tmp_path_factory.mktemp("web")) as started:
+        yield started
+
+
+@contextlib.asynccontextmanager
+async def serving(directory: Path) -> AsyncIterator[Web]:
     port = free_port()
     command = web_command()
     command[command.index("--port") + 1] = str(port)
     environment = os.environ | {"ALLOWED_HOSTS": "127.0.0.1"}
-    with (tmp_path_factory.mktemp("web") / "web.log").open("wb") as log:
+    with (directory / "web.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, env=environment, stdout=log.fileno(), stderr=log.fileno()
         )
@@ -46,7 +56,8 @@ async def web(running_app: None, tmp_path_factory: pytest.TempPathFactory) -> As
         await asyncio.to_thread(wait_for_port, port, 60)
         yield Web(port, process)
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
 
 
@@ -78,6 +89,31 @@ async def test_a_long_message_from_a_client_ends_the_connection(web: Web, staff:
         while (await told.receive(timeout=10)).type != aiohttp.WSMsgType.CLOSE:
             pass
         assert told.close_code == 1009
+
+
+async def test_the_server_stops_in_time_whoever_follows(running_app: None, tmp_path: Path, staff: httpx.AsyncClient):
+    """Also with a client that takes nothing any more while there is much to take."""
+    async with serving(tmp_path) as web, aiohttp.ClientSession(headers=authorization(staff)) as session:
+        sockets = [await session.ws_connect(web.url) for _ in range(20)]
+        _reader, writer = await hang(web, staff)
+        told = feed.write_line(feed.NO_EVENT, Message(action="import", message="x" * MEGABYTE))
+        await until(lambda: line.ask(lambda redis: redis.publish(feed.CHANNEL, told)), 10)
+        for _ in range(12):
+            await line.ask(lambda redis: redis.publish(feed.CHANNEL, told))
+        for socket in sockets:
+            while (await socket.receive_json(timeout=10))["action"] == "heartbeat":
+                pass
+        web.process.terminate()
+        await asyncio.wait_for(web.process.wait(), 2 * LONGEST_FLUSH_SECONDS)
+        writer.close()
+
+
+def test_the_container_starts_the_server_as_litestar_up_does():
+    [told] = re.findall(r"^CMD (\[.*?\])$", (ROOT / "Dockerfile").read_text().replace("\\\n", ""), re.MULTILINE)
+    command = web_command()
+    here = [*command[2 : command.index("--host")], *command[command.index("--loop") :]]
+    there = msgspec.json.decode(told, type=list[str])
+    assert [*there[:2], *there[there.index("--loop") :]] == here
 
 
 @pytest.mark.faults

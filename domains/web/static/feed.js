@@ -6,6 +6,8 @@ const MOST_WAITING = 1000;
 const MOST_KNOWN = 5000;
 const SHORTEST_PAUSE = 500;
 const LONGEST_PAUSE = 15000;
+// A connection that ends sooner is a failure like one that never opened: a server that has too much to do gets a rest.
+const SHORTEST_SUCCESS = 10000;
 // Three heartbeats: a connection that is only half there does not tell so itself.
 const LONGEST_SILENCE = 45000;
 const LONGEST_IMPORT_SILENCE = 60000;
@@ -22,6 +24,7 @@ const imports = new Map();
 let since = list.dataset.since;
 let socket = null;
 let failures = 0;
+let openedAt = Infinity;
 let retry = 0;
 let silence = 0;
 let isPaused = false;
@@ -37,10 +40,13 @@ function connect() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const opened = new WebSocket(`${scheme}//${location.host}/ws/products/?since=${encodeURIComponent(since)}`);
   socket = opened;
+  openedAt = Infinity;
   expectWord();
-  opened.onopen = showState;
+  opened.onopen = () => {
+    openedAt = Date.now();
+    showState();
+  };
   opened.onmessage = (told) => {
-    failures = 0;
     expectWord();
     take(JSON.parse(told.data));
   };
@@ -69,7 +75,7 @@ function leave(code) {
   if (code === SIGNED_OUT) return sayGoodbye();
   // The log does not go back that far any more.
   if (code === WRONG_SINCE) since = "0";
-  failures += 1;
+  failures = Date.now() - openedAt > SHORTEST_SUCCESS ? 1 : failures + 1;
   say("lost", navigator.onLine ? "Connection lost. Trying again…" : "You are offline.");
   const pause = Math.min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** Math.min(failures - 1, 10));
   retry = setTimeout(failures > 1 ? askWhoIAm : connect, pause * (0.5 + Math.random() / 2));
