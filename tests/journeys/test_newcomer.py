@@ -170,6 +170,8 @@ def test_users_are_listed_and_changed_from_the_command_line(house: Installation)
     listed = {user["username"]: user for user in msgspec.json.decode(house.run("users", "--json").stdout)}
     assert (listed["customer"]["role"], listed["customer"]["active"]) == ("staff", False)
     assert "password" not in listed["customer"]
+    others = [name for name, user in listed.items() if user["role"] == "admin" and name != "admin"]
+    assert [house.run("users", name, "--role", "customer").returncode for name in others] == [0] * len(others)
     refused = house.run("users", "admin", "--role", "customer")
     assert (refused.returncode, "last administrator" in refused.stderr) == (1, True)
 
