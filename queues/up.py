@@ -91,6 +91,7 @@ async def _welcome(sign_in: SignIn | None) -> None:
         await load_sample()
     address = f"http://{settings.host}:{settings.port}"
     say(f"\nStockroom is ready: {address}")
+    say(f"  Dashboard           {address}/dashboard/")
     if settings.admin_enabled:
         say(f"  Admin site          {address}{settings.admin_path}")
     say(f"  API documentation   {address}/api/docs")

@@ -38,14 +38,15 @@ class StatsOut(msgspec.Struct, kw_only=True):
     """Numbers at most a few seconds old.
 
     `recent_imports` are those of the last 7 days. `total_events_sent` counts deliveries that arrived at an endpoint,
-    `failed_events` those that were given up, since the beginning. `inventory_value` and `inventory_cost` are in the
-    default currency; the latter is null without the scope products:internal. `revenue_today` is by currency. `days` are
-    the last 30, oldest first.
+    `failed_events` those that were given up, since the beginning. `inventory_value` and `inventory_cost` are in
+    `inventory_currency`: the default one, or where nothing is priced in that, the one of most units; the cost is null
+    without the scope products:internal. `revenue_today` is by currency. `days` are the last 30, oldest first.
     """
 
     total_products: int
     active_products: int
     low_stock: int
+    inventory_currency: str
     inventory_value: AmountText
     inventory_cost: AmountText | None
     inventory_values: list[StockValueOut]

@@ -50,6 +50,7 @@ async def get_stats(*, internal: bool) -> StatsOut:
         total_products=catalogue.total,
         active_products=catalogue.active,
         low_stock=catalogue.low,
+        inventory_currency=stock.currency,
         inventory_value=stock.value,
         inventory_cost=stock.cost,
         inventory_values=[_shape_stock(value, internal=internal) for value in numbers.stock.by_currency],

@@ -49,8 +49,9 @@ class StockValues(msgspec.Struct, frozen=True):
     by_currency: tuple[StockValue, ...]
 
     def of(self, currency: str) -> StockValue:
+        """What lies there in this currency; where nothing does, in the one of most units."""
         found = (value for value in self.by_currency if value.currency == currency)
-        return next(found, StockValue(currency, 0, Decimal(0), Decimal(0)))
+        return next(found, next(iter(self.by_currency), StockValue(currency, 0, Decimal(0), Decimal(0))))
 
 
 class Moved(msgspec.Struct, frozen=True):

@@ -134,10 +134,7 @@ async def _plots(numbers: Numbers) -> list[Plot]:
 
 
 def _main_currency(numbers: Numbers) -> str:
-    """The default one, unless nothing in stock is sold in it."""
-    currencies = [value.currency for value in numbers.stock.by_currency]
-    default = settings.default_currency
-    return default if default in currencies or not currencies else currencies[0]
+    return numbers.stock.of(settings.default_currency).currency
 
 
 def _imports(numbers: Numbers) -> list[ImportLine]:

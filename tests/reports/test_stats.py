@@ -54,6 +54,7 @@ async def test_an_empty_shop_has_zeros(staff: httpx.AsyncClient) -> None:
     found = await stats(staff)
     days = found.pop("days")
     assert {name: value for name, value in found.items() if value not in (0, "0.00")} == {
+        "inventory_currency": "USD",
         "inventory_values": [],
         "revenue_today": {},
     }
@@ -76,6 +77,13 @@ async def test_low_stock_is_what_the_notifications_tell(admin: httpx.AsyncClient
     await admin.delete(f"/api/notifications/{first['id']}")
     await cache.forget("products")
     assert (await stats(admin))["low_stock"] == 1
+
+
+async def test_where_nothing_is_priced_in_the_default_currency_another_counts(staff: httpx.AsyncClient) -> None:
+    await make_product(staff, "A-1", price="5.00", stock=3, currency="EUR")
+    await make_product(staff, "A-2", price="7.00", stock=2, currency="GBP")
+    found = await stats(staff)
+    assert (found["inventory_currency"], found["inventory_value"]) == ("EUR", "15.00")
 
 
 async def test_stock_is_valued_in_each_currency(staff: httpx.AsyncClient) -> None:
