@@ -145,25 +145,16 @@ async def probe_workers() -> Verdict:
     return count > 0, f"{count} running"
 
 
-async def probe_imports() -> Verdict:
-    age = await fetch_value(OLDEST_IMPORT)
-    if age is None:
-        return True, "none waits"
-    return age <= LONGEST_WAIT_SECONDS, f"the oldest waits {age:.0f} s"
+def probe_oldest(statement: str, longest_seconds: int) -> Callable[[], Awaitable[Verdict]]:
+    """Whether what waits longest, by a statement that tells its seconds, has not waited too long."""
 
+    async def probe() -> Verdict:
+        age = await fetch_value(statement)
+        if age is None:
+            return True, "none waits"
+        return age <= longest_seconds, f"the oldest waits {age:.0f} s"
 
-async def probe_schedules() -> Verdict:
-    age = await fetch_value(OLDEST_TICK)
-    if age is None:
-        return True, "none waits"
-    return age <= LONGEST_TICK_SECONDS, f"the oldest waits {age:.0f} s"
-
-
-async def probe_events() -> Verdict:
-    age = await fetch_value(OLDEST_EVENT)
-    if age is None:
-        return True, "none waits"
-    return age <= LONGEST_RELAY_SECONDS, f"the oldest waits {age:.0f} s"
+    return probe
 
 
 async def probe_deliveries() -> Verdict:
@@ -177,8 +168,8 @@ PROBES = {
     "postgresql": probe_postgresql,
     "redis": probe_redis,
     "workers": probe_workers,
-    "imports": probe_imports,
-    "schedules": probe_schedules,
-    "events": probe_events,
+    "imports": probe_oldest(OLDEST_IMPORT, LONGEST_WAIT_SECONDS),
+    "schedules": probe_oldest(OLDEST_TICK, LONGEST_TICK_SECONDS),
+    "events": probe_oldest(OLDEST_EVENT, LONGEST_RELAY_SECONDS),
     "deliveries": probe_deliveries,
 }

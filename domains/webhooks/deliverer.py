@@ -143,7 +143,7 @@ class Deliverer:
         results, self.results = self.results, []
         try:
             await self._write(results)
-        except (*GOODBYES, TimeoutError) as error:
+        except GOODBYES as error:
             logger.warning("deliveries_not_recorded", count=len(results), error=type(error).__name__)
             self.results = [*results, *self.results]
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)

@@ -26,7 +26,7 @@ from domains.webhooks.schemas import (
 )
 from domains.webhooks.signing import SECRETS, Secret
 from domains.webhooks.tables import DisabledReason
-from domains.webhooks.topics import EVERY, SENTENCES, EventType
+from domains.webhooks.topics import EVERY, SENTENCES, EventType, is_told
 from lib import cache, clock, egress, log
 from lib.egress_errors import EgressError
 from lib.errors import Conflict, FieldError, refuse_fields
@@ -114,7 +114,7 @@ DELETE = "DELETE FROM webhook_endpoint WHERE id = $1"
 
 def _told_of(values: Sequence[str]) -> list[Condition]:
     topic = read_choice(EventType)(values[0])
-    return [Condition(f"w.event_types && ARRAY[{{0}}, '{EVERY}']::varchar[]", (topic,))]
+    return [Condition(is_told("w", "{0}"), (topic,))]
 
 
 LIST = Listing(

@@ -36,13 +36,14 @@ DISABLE = """
     UPDATE webhook_endpoint SET is_enabled = false, disabled_reason = $2, disabled_at = $3, updated_at = $3
     WHERE id = $1 AND is_enabled RETURNING id, url, description, created_by, failing_since
 """
-# The next three rely on webhook_delivery_due and webhook_delivery_unsent.
+# Relies on webhook_delivery_due.
 PAUSE = "UPDATE webhook_delivery SET state = 'paused' WHERE endpoint = $1 AND state = 'pending'"
 ENABLE = """
     UPDATE webhook_endpoint SET is_enabled = true, disabled_reason = NULL, disabled_at = NULL, updated_at = $2,
         failing_since = NULL, exhausted_at = NULL, warned_at = NULL
     WHERE id = $1 AND NOT is_enabled
 """
+# Relies on webhook_delivery_unsent.
 GO_ON = """
     UPDATE webhook_delivery SET state = 'pending', step = 0, next_attempt_at = $2
     WHERE endpoint = $1 AND state = 'paused'

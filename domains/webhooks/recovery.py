@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from domains.webhooks.health import EndpointNotFound
 from domains.webhooks.log import DeliveryNotFound
-from domains.webhooks.topics import EVERY
+from domains.webhooks.topics import is_owed
 from lib import clock, log
 from lib.errors import Conflict, field_error
 from piccolo_conf import execute, fetch_row, fetch_value, transaction
@@ -37,8 +37,7 @@ SPAN = "SELECT min(id + 0) AS first, max(id + 0) AS last FROM event WHERE occurr
 DELIVER_MISSED = f"""
     INSERT INTO webhook_delivery (event, endpoint, trigger, next_attempt_at, created_at)
     SELECT e.id, w.id, 'manual', $1, $1
-    FROM webhook_endpoint w JOIN event e ON w.event_types && ARRAY[e.topic, '{EVERY}']::varchar[]
-        AND (w.include_bulk OR NOT e.bulk)
+    FROM webhook_endpoint w JOIN event e ON {is_owed("w", "e")}
     WHERE w.id = $2 AND e.occurred_at >= $3 AND e.id >= $4 AND e.id < $5 ORDER BY e.id
     ON CONFLICT (event, endpoint) DO NOTHING
 """

@@ -10,13 +10,13 @@ import asyncpg
 import msgspec
 
 from domains.realtime import feed
-from domains.webhooks.topics import EVERY
+from domains.webhooks.topics import is_owed
 from lib import clock
 from piccolo_conf import fetch, transaction
 
 MOST_AT_ONCE = 1000
 
-# Relies on event_unrelayed. Whoever is told of single changes only by asking for them is not told of those of imports.
+# Relies on event_unrelayed.
 # A recovery may make deliveries of the same events meanwhile, and refers to them: with locks on their keys, or another
 # order than its own, one of the two would be broken off as a deadlock.
 RELAY = f"""
@@ -27,8 +27,7 @@ RELAY = f"""
         INSERT INTO webhook_delivery (event, endpoint, next_attempt_at, created_at)
         SELECT claimed.id, endpoint.id, $1, $1
         FROM claimed JOIN webhook_endpoint endpoint ON endpoint.is_enabled
-            AND endpoint.event_types && ARRAY[claimed.topic, '{EVERY}']::varchar[]
-            AND (endpoint.include_bulk OR NOT claimed.bulk)
+            AND {is_owed("endpoint", "claimed")}
         ORDER BY claimed.id, endpoint.id
         ON CONFLICT (event, endpoint) DO NOTHING RETURNING id
     ), marked AS (

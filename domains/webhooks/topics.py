@@ -48,3 +48,14 @@ SENTENCES = {
 
 EVERY = "*"
 TEST = "webhook.test"
+
+
+def is_told(endpoint: str, topic: str) -> str:
+    """SQL: whether an endpoint, by its alias, subscribed to a topic."""
+    return f"{endpoint}.event_types && ARRAY[{topic}, '{EVERY}']::varchar[]"
+
+
+def is_owed(endpoint: str, event: str) -> str:
+    """SQL: whether an endpoint is to get an event, both by their aliases; the changes of imports and bulk edits only
+    where it asked for them one by one."""
+    return f"{is_told(endpoint, f'{event}.topic')} AND ({endpoint}.include_bulk OR NOT {event}.bulk)"

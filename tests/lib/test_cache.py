@@ -4,17 +4,14 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from lib import cache
 from lib.cache import Here, forget, recall
-from lib.redis_client import Line, line
-from lib.servers.valkey import Valkey, valkey_url
+from lib.redis_client import Line
+from lib.servers.valkey import Valkey
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -63,29 +60,15 @@ class Source:
         return asking
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("redis")
-
-
 @pytest.fixture
-def valkey(folder: Path) -> Iterator[Valkey]:
-    server = Valkey(folder, throwaway=True)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def ours(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Line:
-    """A line to that server, in a process that has forgotten nothing."""
-    ours = Line(Redis.from_url(valkey_url(valkey.data_dir), retry=line.client.get_retry(), socket_timeout=1))
-    monkeypatch.setattr(cache, "line", ours)
+def ours(own_line: Line, monkeypatch: pytest.MonkeyPatch) -> Line:
+    """In a process that has forgotten nothing."""
+    monkeypatch.setattr(cache, "line", own_line)
     monkeypatch.setattr(cache, "PREFIX", PREFIX)
     monkeypatch.setattr(cache, "YOUNG_MICROSECONDS", 0)
     monkeypatch.setattr(cache, "GONE_SECONDS", 0)
     become_another_process(monkeypatch)
-    return ours
+    return own_line
 
 
 @pytest.fixture

@@ -4,39 +4,22 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from lib import redis_client, sliding_windows
-from lib.redis_client import Line, RedisAway, line
-from lib.servers.valkey import Valkey, valkey_url
+from lib.redis_client import Line, RedisAway
+from lib.servers.valkey import Valkey
 from lib.sliding_windows import Slot, give_back, take
 
 SLOT = Slot("a key", most=3, seconds=60)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("redis")
-
-
 @pytest.fixture
-def valkey(folder: Path) -> Iterator[Valkey]:
-    server = Valkey(folder, throwaway=True)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def ours(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Line:
-    """A line to that server."""
-    ours = Line(Redis.from_url(valkey_url(valkey.data_dir), retry=line.client.get_retry(), socket_timeout=1))
-    monkeypatch.setattr(sliding_windows, "line", ours)
-    return ours
+def ours(own_line: Line, monkeypatch: pytest.MonkeyPatch) -> Line:
+    monkeypatch.setattr(sliding_windows, "line", own_line)
+    return own_line
 
 
 async def admitted(times: int, name: str = "", slot: Slot = SLOT) -> int:
