@@ -35,6 +35,8 @@ from domains.orders.sales_controllers import SalesOrderController
 from domains.realtime.channels import Feed
 from domains.realtime.controllers import FeedController
 from domains.reports.controllers import DashboardController
+from domains.shopify.controllers import ShopifyWebhookController
+from domains.shopify.inbox_controllers import InboxController, ReconciliationController
 from domains.web import problems
 from domains.web.controllers import AssetController, HomeController, SignInPages
 from domains.web.dashboard_controllers import DashboardPages
@@ -79,6 +81,9 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     DashboardController,
     WebhookController,
     WebhookDeliveryController,
+    ShopifyWebhookController,
+    InboxController,
+    ReconciliationController,
     ScheduleController,
     FeedController,
     HealthController,

@@ -1,12 +1,12 @@
-"""Commands of `litestar`: up, worker, migrate, create-admin, users, seed, import, export, doctor, schedules."""
+"""Commands of `litestar`: up, worker, migrate, create-admin, users, seed, import, export, doctor, schedules.
+
+`litestar shopify` stands in domains/shopify/commands.py.
+"""
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TextIO
+from typing import TextIO
 
 import click
 import msgspec
@@ -28,11 +28,10 @@ from domains.imports.schemas import JobOut, NewImport
 from domains.imports.tables import Origin, Status
 from domains.imports.watching import watch
 from domains.inventory.locations import find_location
-from lib import files, log
+from domains.shopify.commands import shopify
+from lib import egress, files
 from lib.actor import Source, acting
-from lib.embedded import embedded
-from lib.errors import AppError
-from lib.servers.errors import EmbeddedFailed, EmbeddedUnavailable
+from lib.commands import runs
 from lib.terminal import Bar, say
 from piccolo_conf import migrate, pool
 from queues import doctor as examination
@@ -44,7 +43,6 @@ from queues.up import load_sample, run_everything
 from queues.worker import work_forever
 from settings import settings
 
-P = ParamSpec("P")
 MOST_ERRORS_TOLD = 20
 # Each law of stock reads the whole ledger.
 LONGEST_PROOF_SECONDS = 3600
@@ -54,38 +52,20 @@ class Commands(CLIPlugin):
     """Adds our commands to `litestar`."""
 
     def on_cli_init(self, cli: click.Group) -> None:
-        for command in (up, worker, migrate_, create_admin, users_, seed, import_, export_, doctor, schedules_):
+        for command in (
+            up,
+            worker,
+            migrate_,
+            create_admin,
+            users_,
+            seed,
+            import_,
+            export_,
+            doctor,
+            schedules_,
+            shopify,
+        ):
             cli.add_command(command)
-
-
-def runs(
-    *, own: bool = False, quiet: bool = True, run_loop: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
-) -> Callable[[Callable[P, Coroutine[Any, Any, None]]], Callable[P, None]]:
-    """Run an async command with PostgreSQL and Redis there: the given ones, or those of DATA_DIR.
-
-    `own`: this process shall run the servers. `quiet`: it speaks to a person, so it logs warnings only.
-    `run_loop`: what works for long does so on a faster one.
-    """
-
-    def decorate(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-        @wraps(command)
-        def run(*args: P.args, **kwargs: P.kwargs) -> None:
-            log.configure(quiet=quiet)
-            with _servers(own=own), contextlib.suppress(KeyboardInterrupt):
-                run_loop(command(*args, **kwargs))
-
-        return run
-
-    return decorate
-
-
-@contextlib.contextmanager
-def _servers(*, own: bool) -> Iterator[None]:
-    try:
-        with embedded(settings.data_dir, postgres=not settings.database_url, valkey=not settings.redis_url, own=own):
-            yield
-    except (EmbeddedFailed, EmbeddedUnavailable, AppError) as error:
-        raise click.ClickException(str(error)) from None
 
 
 @click.command()
@@ -276,7 +256,7 @@ async def schedules_(name: str, *, is_run: bool, enabled: bool | None, as_json: 
     """List the schedules, or change or run NAME; exits with 1 when its run failed."""
     if not name and (is_run or enabled is not None):
         raise click.UsageError("Which schedule? NAME is missing.")
-    async with pool(4):
+    async with pool(4), egress.opened():
         found = [await schedules.switch(name, enabled=enabled)] if name else await schedules.all_schedules()
         run = await run_here(found[0].id) if is_run else None
     await disconnect()

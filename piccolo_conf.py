@@ -54,6 +54,7 @@ APP_REGISTRY = AppRegistry(
         "domains.webhooks.piccolo_app",
         "domains.catalog.piccolo_app",
         "domains.orders.piccolo_app",
+        "domains.shopify.piccolo_app",
         "domains.imports.piccolo_app",
         "queues.piccolo_app",
     ]

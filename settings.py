@@ -75,6 +75,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     email_from: str = "Stockroom <stockroom@localhost>"
     webhook_allow_http: bool = False
     webhook_allow_private: bool = False
+    shopify_webhook_secret: list[str] = msgspec.field(default_factory=list)
+    shopify_shop: Annotated[str, msgspec.Meta(pattern="^[a-z0-9.-]+$", max_length=255)] = ""
+    shopify_client_id: str = ""
+    shopify_access_token: str = ""
+    shopify_api_version: Annotated[str, msgspec.Meta(pattern="^20[0-9]{2}-(01|04|07|10)$")] = "2026-04"
+    shopify_api_url: str = ""
+    shopify_deletes_products: bool = False
     low_stock_threshold: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 5
     report_recipients: list[str] = msgspec.field(default_factory=list)
     default_currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"

@@ -11,7 +11,7 @@ from admin.views import columns_of
 
 CATALOGUE, STOCK, SALES, PURCHASES = "Catalogue", "Stock", "Sales", "Purchases"
 IMPORTS, SCHEDULES, ACCOUNTS, MAIL, LOG = "Imports", "Schedules", "Accounts", "Mail", "Log"
-WEBHOOKS = "Webhooks"
+WEBHOOKS, SHOPIFY = "Webhooks", "Shopify"
 
 
 def show(table: type[Table], group: str, *, columns: str, filters: str, order: str = "-id", link: str = "id") -> Any:
@@ -67,8 +67,8 @@ TABLES = [
     show(
         views.SalesOrder,
         SALES,
-        columns="number status customer customer_name email total currency source placed_at",
-        filters="number status customer customer_name email total source placed_at",
+        columns="number status customer customer_name email total currency source shopify_order_name placed_at",
+        filters="number status customer customer_name email total source shopify_order_name shopify_shop placed_at",
         link="number",
     ),
     show(
@@ -76,6 +76,12 @@ TABLES = [
         SALES,
         columns="id sales_order sku name unit_price quantity",
         filters="sales_order product sku name",
+    ),
+    show(
+        views.SalesRefund,
+        SALES,
+        columns="id sales_order amount note refunded_at shopify_refund_id",
+        filters="sales_order amount refunded_at shopify_refund_id",
     ),
     show(
         views.Delivery,
@@ -164,6 +170,18 @@ TABLES = [
         filters="day endpoint_id",
     ),
     show(
+        views.InboundWebhook,
+        SHOPIFY,
+        columns="id received_at topic subject shop state reason detail attempts next_attempt_at processed_at",
+        filters="topic subject shop state reason webhook_id awaits received_at",
+    ),
+    show(
+        views.ShopifyReconciliation,
+        SHOPIFY,
+        columns="id started_at state dry_run detail finished_at",
+        filters="state dry_run started_at",
+    ),
+    show(
         views.User,
         ACCOUNTS,
         columns="id username email first_name last_name role active email_verified_at created_at last_login_at",
@@ -207,6 +225,7 @@ SIDEBAR = {
     "Find and change products": "./pages/products/",
     "Rows by date": "./pages/dates/products/",
     "Failed webhooks": "./pages/webhooks/",
+    "Shopify: process again": "./pages/shopify/",
     "Queues": "./pages/queues/",
     "Two-step sign-in": "./pages/authenticator/",
 }
@@ -228,4 +247,5 @@ LINKS = {
         ("What failed there", "./pages/webhooks/?endpoint={}"),
     ],
     "webhook_delivery": [("Send it again, if it failed", "./pages/webhooks/?ids={}")],
+    "inbound_webhook": [("Process it again", "./pages/shopify/?ids={}")],
 }

@@ -32,6 +32,8 @@ DELIVERIES = """
     SELECT d.*, u.username AS person FROM delivery d LEFT JOIN users u ON u.id = d.assigned_to
     WHERE sales_order = $1 ORDER BY d.id DESC
 """
+# Relies on sales_refund_order.
+REFUNDS = "SELECT refunded_at, amount, note FROM sales_refund WHERE sales_order = $1 ORDER BY id"
 PEOPLE = "SELECT id, username FROM users WHERE active AND role <> 'customer' ORDER BY username LIMIT $1"
 
 
@@ -51,6 +53,7 @@ async def _render(request: Request, order_id: int, form: Form | None = None, err
         "order": order,
         "delivery": _open_of(sent),
         "given_up": [row for row in sent if row["status"] == DeliveryStatus.CANCELLED],
+        "refunds": await fetch(REFUNDS, order_id),
         "people": await fetch(PEOPLE, MOST_PEOPLE),
         "moves": await find_moves(cause),
         "events": await find_events(cause),

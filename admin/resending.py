@@ -1,20 +1,18 @@
 """The page "Failed webhooks": choose deliveries that failed, look at them, and send them all again."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from admin.choosing import read_choice, read_count, read_done
 from admin.forms import demand_tick, in_words, new_id, once, read_input, read_number_or_text
 from admin.pages import Form, read_form, redirect, render
-from admin.selection import SEPARATORS
 from domains.webhooks import resending
 from domains.webhooks.jobs import deliver_due
 from domains.webhooks.resending import MOST_AT_ONCE, CountDiffers, Failed
 from domains.webhooks.topics import EventType
-from lib.errors import AppError, field_error
-from lib.integers import LARGEST_BIGINT
+from lib.errors import AppError
 from piccolo_conf import fetch
 
 SHOWN = 50
@@ -39,38 +37,18 @@ async def show(request: Request) -> Response:
 async def _resend(form: Form) -> str:
     """How many, in words."""
     demand_tick(form, "Tick the box to confirm that they are sent again.")
-    if not (seen := form.get("seen", "")).isdecimal() or len(seen) > len(str(MOST_AT_ONCE)):
+    if (seen := read_count(form.get("seen", ""), MOST_AT_ONCE)) is None:
         raise CountDiffers
-    return str(await resending.resend_failed(_read(form), int(seen)))
+    return str(await resending.resend_failed(_read(form), seen))
 
 
 def _read(form: Form) -> Failed:
     """Raises BadInput, in the words of the form."""
     with in_words(LABELS):
-        given: dict[str, Any] = {name: text for name in FIELDS if (text := form.get(name, "").strip())}
+        given = read_choice(form, FIELDS)
         if "endpoint" in given:
             given["endpoint"] = read_number_or_text(given["endpoint"])
-        for name in ("since", "until"):
-            if name in given:
-                given[name] = _moment(name, given[name])
-        if "ids" in given:
-            given["ids"] = [_id(part) for part in SEPARATORS.split(given["ids"]) if part]
         return read_input(given, Failed)
-
-
-def _moment(field: str, text: str) -> datetime:
-    """Of UTC unless it tells another zone, as everything here is."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except ValueError:
-        raise field_error(field, "expected a time like 2030-01-31T12:00") from None
-
-
-def _id(text: str) -> int:
-    if not text.isdecimal() or len(text) > len(str(LARGEST_BIGINT)) or int(text) > LARGEST_BIGINT:
-        raise field_error("ids", f"{text[:20]} is no id")
-    return int(text)
 
 
 async def _render(request: Request, form: Form, error: AppError | None = None) -> Response:
@@ -88,13 +66,7 @@ async def _render(request: Request, form: Form, error: AppError | None = None) -
         "most": MOST_AT_ONCE,
         "endpoints": await fetch(ENDPOINTS),
         "event_types": list(EventType),
-        "done": _done(request),
+        "done": read_done(request, MOST_AT_ONCE),
         "form_id": new_id(),
     }
     return render(request, "webhooks.html", error=error, **facts)
-
-
-def _done(request: Request) -> int | None:
-    """How many were sent again a moment ago."""
-    text = request.query_params.get("done", "")
-    return int(text) if text.isdecimal() and len(text) <= len(str(MOST_AT_ONCE)) else None

@@ -15,6 +15,7 @@ from domains.events import tables as events
 from domains.imports import tables as imports
 from domains.mail import tables as mail
 from domains.orders import tables as orders
+from domains.shopify import tables as shopify
 from domains.webhooks import tables as webhooks
 from queues import tables as queues
 
@@ -66,6 +67,9 @@ LowStockNotification = view(
 )
 SalesOrder = view(orders.SalesOrder, "What was sold. Orders do not change; they are cancelled.", called="number")
 SalesOrderLine = view(orders.SalesOrderLine, "What was sold of each product, at the price of that time.")
+SalesRefund = view(
+    orders.SalesRefund, "Money that a Shopify shop gave back. Stock that came back is in the shop's levels."
+)
 Delivery = view(orders.Delivery, "What is on its way to whom, and who brings it.")
 PurchaseOrder = view(orders.PurchaseOrder, "What was ordered from suppliers.", called="number")
 PurchaseOrderLine = view(orders.PurchaseOrderLine, "What was ordered of each product, and how much of it has come.")
@@ -99,3 +103,10 @@ WebhookDelivery = view(
 )
 WebhookAttempt = view(webhooks.WebhookAttempt, "Every request that was made, with what came back. Kept for 30 days.")
 WebhookTally = view(webhooks.WebhookTally, "Of each endpoint by day (UTC): what arrived, what was given up.")
+InboundWebhook = view(
+    shopify.InboundWebhook,
+    "What Shopify told, with its body, and what became of it. Kept for 30 days, or 90 if unsettled.",
+)
+ShopifyReconciliation = view(
+    shopify.ShopifyReconciliation, "Every comparison of all we have with the shop. Kept for 90 days."
+)

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 
 import click
 
-from bench import access, http, imports, million, orders, progress, webhooks
+from bench import access, http, imports, million, orders, progress, shopify, webhooks
 from bench.catalogue import tell
 from bench.report import Row, equal, print_table, save
 from bench.servers import Place, servers
 
 QUICK_ROWS, QUICK_PRODUCTS = 10_000, 10_000
-GROUPS = ("imports", "http", "orders", "access", "progress", "million", "webhooks")
+GROUPS = ("imports", "http", "orders", "access", "progress", "million", "webhooks", "shopify")
 
 
 @click.command()
@@ -58,6 +58,7 @@ async def _measure(groups: tuple[str, ...], rows: int, products: int, *, quick: 
             "progress": lambda p: progress.measure(p, products // 2, rows // 5, quick=quick),
             "million": lambda p: million.measure(p, products, quick=quick),
             "webhooks": lambda p: webhooks.measure(p, quick=quick),
+            "shopify": lambda p: shopify.measure(p, quick=quick),
         }
         with servers() as place:
             await http.prepare(place, products // 2)

@@ -39,6 +39,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     seconds: float
     p50: float
     p95: float
+    p99: float
     first: float
     slowest: float
     failed: int
@@ -159,6 +160,7 @@ def _summary(round_: Round, seconds: float) -> Outcome:
         seconds=seconds,
         p50=percentile(times, 0.5),
         p95=percentile(times, 0.95),
+        p99=percentile(times, 0.99),
         first=first,
         slowest=times[-1],
         failed=round_.failed,

@@ -41,7 +41,8 @@ FIRST_FINAL_STATUS = 200
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """Whatever the status: a redirect is a reply too. Header names are in lower case, the body is cut at 16 KiB."""
+    """Whatever the status: a redirect is a reply too. Header names are in lower case; the body is cut at 16 KiB, unless
+    the caller takes more."""
 
     status: int
     headers: dict[str, str]
@@ -73,9 +74,10 @@ async def post(
     *,
     rules: Rules = CONFIGURED,
     deadline: float = DEADLINE_SECONDS,
+    largest: int = LARGEST_REPLY_BYTES,
 ) -> Reply:
     """As `send`."""
-    return await send("POST", url, body, headers, rules=rules, deadline=deadline)
+    return await send("POST", url, body, headers, rules=rules, deadline=deadline, largest=largest)
 
 
 def check(url: str, *, rules: Rules = CONFIGURED) -> None:
@@ -87,15 +89,25 @@ def check(url: str, *, rules: Rules = CONFIGURED) -> None:
 
 
 async def send(
-    method: str, url: str, body: bytes, headers: Mapping[str, str], *, rules: Rules, deadline: float
+    method: str,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    rules: Rules,
+    deadline: float,
+    largest: int = LARGEST_REPLY_BYTES,
 ) -> Reply:
-    """One deadline, in seconds, over resolving, connecting, TLS, headers and body. Raises EgressError only."""
+    """One deadline, in seconds, over resolving, connecting, TLS, headers and body. Raises EgressError only.
+
+    Of the body no more is read than the `largest` number of bytes: the rest is cut off.
+    """
     started = time.perf_counter()
     try:
         target = _target(url, rules)
         _check(headers)
         async with asyncio.timeout(deadline):
-            status, found, read = await _exchange(_session(rules), method, target, body, headers)
+            status, found, read = await _exchange(_session(rules), method, target, body, headers, largest)
     except EXPECTED as error:
         raise _logged(explain(error), url) from None
     return Reply(status, found, read, round((time.perf_counter() - started) * 1000))
@@ -131,23 +143,23 @@ def _check(headers: Mapping[str, str]) -> None:
 
 
 async def _exchange(
-    session: aiohttp.ClientSession, method: str, target: URL, body: bytes, headers: Mapping[str, str]
+    session: aiohttp.ClientSession, method: str, target: URL, body: bytes, headers: Mapping[str, str], largest: int
 ) -> tuple[int, dict[str, str], bytes]:
     response = await session.request(method, target, data=body or None, headers=headers, allow_redirects=False)
     try:
         # What follows a 101 is not HTTP any more.
-        read = await _read(response.content) if response.status >= FIRST_FINAL_STATUS else b""
+        read = await _read(response.content, largest) if response.status >= FIRST_FINAL_STATUS else b""
     finally:
         # A connection whose reply was read to its end has gone back to the pool by now; any other one is closed.
         response.close()
     return response.status, {name.lower(): _plain(value) for name, value in response.headers.items()}, read
 
 
-async def _read(content: aiohttp.StreamReader) -> bytes:
+async def _read(content: aiohttp.StreamReader, largest: int) -> bytes:
     body = bytearray()
-    while len(body) < LARGEST_REPLY_BYTES and (chunk := await content.readany()):
+    while len(body) < largest and (chunk := await content.readany()):
         body += chunk
-    return bytes(body[:LARGEST_REPLY_BYTES])
+    return bytes(body[:largest])
 
 
 def _plain(value: str) -> str:

@@ -10,6 +10,7 @@ from domains.accounts.sessions import forget_old_admin_sessions, forget_old_sess
 from domains.catalog.low_stock import forget_old_notifications
 from domains.imports.services import remove_expired_files
 from domains.mail.services import forget_old_mail
+from domains.shopify.pruning import forget_old_reconciliations, forget_old_webhooks
 from domains.webhooks.pruning import forget_old_deliveries
 from piccolo_conf import execute
 from queues.job import job
@@ -50,7 +51,12 @@ CLEANINGS: dict[Cleaning, tuple[Callable[[], Awaitable[object]], ...]] = {
     Cleaning.IDEMPOTENCY_RECORDS: (forget_old_records,),
     Cleaning.FILES: (remove_expired_files,),
     Cleaning.MAIL: (forget_old_mail,),
-    Cleaning.ATTEMPTS: (forget_old_addresses, forget_old_deliveries),
+    Cleaning.ATTEMPTS: (
+        forget_old_addresses,
+        forget_old_deliveries,
+        forget_old_webhooks,
+        forget_old_reconciliations,
+    ),
     Cleaning.NOTIFICATIONS: (forget_old_notifications,),
     Cleaning.SCHEDULE_RUNS: (forget_old_runs,),
 }

@@ -23,6 +23,7 @@ LONGEST_WAIT_SECONDS = 600
 LONGEST_TICK_SECONDS = 90
 LONGEST_RELAY_SECONDS = 60
 LONGEST_SENDING_SECONDS = 120
+LONGEST_INBOX_SECONDS = 60
 
 # Relies on import_job_unfinished.
 OLDEST_IMPORT = "SELECT extract(epoch FROM now() - min(created_at))::float8 FROM import_job WHERE status = 'pending'"
@@ -60,6 +61,12 @@ OLDEST_DELIVERY = f"""
     )
 """
 
+# A parked one that is due is as much a sign that nobody works. A look at the head of inbound_webhook_due.
+OLDEST_INBOUND = """
+    SELECT extract(epoch FROM now() - next_attempt_at)::float8 FROM inbound_webhook
+    WHERE state IN ('pending', 'parked') AND next_attempt_at < now() ORDER BY next_attempt_at, id LIMIT 1
+"""
+
 Verdict: TypeAlias = tuple[bool, str]
 
 
@@ -95,7 +102,8 @@ class HealthController(Controller):
         summary="Can requests be served",
     )
     async def ready(self) -> Response[Readiness]:
-        """Probes PostgreSQL, Redis, the workers, and the oldest import, tick, event and webhook that wait."""
+        """Probes PostgreSQL, Redis, the workers, and the oldest import, tick, event, webhook out and webhook in that
+        wait."""
         checks = await check_all()
         status = verdict(checks)
         code = HTTPStatus.SERVICE_UNAVAILABLE if status == "unavailable" else HTTPStatus.OK
@@ -172,4 +180,5 @@ PROBES = {
     "schedules": probe_oldest(OLDEST_TICK, LONGEST_TICK_SECONDS),
     "events": probe_oldest(OLDEST_EVENT, LONGEST_RELAY_SECONDS),
     "deliveries": probe_deliveries,
+    "shopify": probe_oldest(OLDEST_INBOUND, LONGEST_INBOX_SECONDS),
 }

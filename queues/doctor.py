@@ -1,4 +1,4 @@
-"""Is everything as it should be: servers, tables, worker, mail, webhooks, and the laws of stock."""
+"""Is everything as it should be: servers, tables, worker, mail, webhooks, what Shopify told, and the laws of stock."""
 
 import msgspec
 from piccolo.apps.migrations.commands.base import BaseMigrationManager
@@ -25,6 +25,16 @@ LATE_EVENTS = """
 """
 
 
+# What is parked was tried for a day, and is not mended by what others tell; without its body nobody can mend anything.
+# Relies on inbound_webhook_unsettled.
+INBOX_TROUBLES = """
+    SELECT count(*) FILTER (WHERE state = 'failed' AND processed_at > now() - interval '24 hours') AS failed,
+           count(*) FILTER (WHERE state = 'parked' AND received_at < now() - interval '24 hours') AS parked,
+           count(*) FILTER (WHERE state = 'pending' AND next_attempt_at < now() - interval '5 minutes') AS waiting
+    FROM inbound_webhook WHERE state IN ('pending', 'parked', 'failed') AND reason IS DISTINCT FROM 'redacted'
+"""
+
+
 class Finding(msgspec.Struct):
     name: str
     ok: bool
@@ -40,6 +50,7 @@ async def examine() -> list[Finding]:
         await _imports(),
         await _mail(),
         await _webhooks(),
+        await _shopify(),
         await _stock(),
     ]
 
@@ -93,6 +104,14 @@ async def _webhooks() -> Finding:
     late = await fetch_value(LATE_EVENTS)
     detail = f"{closed} endpoints whose secrets cannot be read, {late} events not passed on for five minutes"
     return Finding("Webhooks", closed == late == 0, detail)
+
+
+async def _shopify() -> Finding:
+    """Of the inbox alone; `litestar shopify doctor` asks the shop too."""
+    row = await fetch_row(INBOX_TROUBLES)
+    failed, parked, waiting = (row["failed"], row["parked"], row["waiting"]) if row else (0, 0, 0)
+    detail = f"{failed} failed within a day, {parked} parked for longer than a day, {waiting} due for five minutes"
+    return Finding("Shopify", failed == parked == waiting == 0, detail)
 
 
 async def _stock() -> Finding:

@@ -33,6 +33,7 @@ def make_queue(name: str) -> RedisQueue:
     return RedisQueue(connect_redis(), name=name)
 
 
+_unrung: set["asyncio.Task[None]"] = set()
 QUEUES = {name: make_queue(name) for name in ("default", "imports")}
 
 
@@ -97,6 +98,19 @@ class Job(Generic[P]):
             return False
         return True
 
+    async def ring_or_run(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """For loops of a worker: while Redis is away nobody hears a ring, and the job runs in this process instead."""
+        if not await self.later(*args, **kwargs):
+            task = asyncio.create_task(self._run_quietly(*args, **kwargs))
+            _unrung.add(task)
+            task.add_done_callback(_unrung.discard)
+
+    async def _run_quietly(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            await self.run(*args, **kwargs)
+        except Exception as error:  # The next turn of the loop tries again.
+            logger.warning("unrung_job_failed", job=self.name, error=type(error).__name__)
+
     def _tell_not_rung(self, error: Exception) -> None:
         """Once in a while: an outage is one thing that happened, however often somebody rings meanwhile."""
         if time.monotonic() - self.told_at >= TOLD_EVERY_SECONDS:
@@ -148,6 +162,11 @@ def _arguments_of(run: Callable[..., object], name: str) -> type[msgspec.Struct]
     arguments = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
     msgspec.json.Decoder(arguments)
     return arguments
+
+
+async def wait_for_unrung() -> None:
+    """To the end of those jobs that no worker heard of, because Redis heard no ring."""
+    await asyncio.gather(*_unrung, return_exceptions=True)
 
 
 async def disconnect() -> None:

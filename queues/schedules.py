@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, structs
 
 from domains.inventory.jobs import check_low_stock, prove_stock
+from domains.shopify.reconciliation_jobs import reconcile_shopify
 from lib import clock, log
 from lib.errors import Conflict, FieldError, NotFound, field_error, wrong_fields
 from lib.listing import Found, Query, find_page
@@ -24,7 +25,9 @@ logger = log.get("queues.schedules")
 Row: TypeAlias = Mapping[str, Any] | asyncpg.Record
 
 # Every job that people may schedule, by the name that rows hold.
-SCHEDULABLE: dict[str, Job[Any]] = {job.name: job for job in (check_low_stock, prove_stock, clean_up)}
+SCHEDULABLE: dict[str, Job[Any]] = {
+    job.name: job for job in (check_low_stock, prove_stock, clean_up, reconcile_shopify)
+}
 
 COLUMNS = """
     s.id, s.name, s.job, s.cron, s.timezone, s.arguments, s.enabled, s.next_run_at, s.last_run_at, s.last_status,

@@ -1,4 +1,4 @@
-"""The worker: every job in one list, one SAQ worker for each queue, and beside them the sweep and the relay."""
+"""The worker: every job in one list, one SAQ worker for each queue, and beside them sweep, relay and inbox."""
 
 import asyncio
 import contextlib
@@ -15,10 +15,11 @@ from saq.types import Context, PartialTimersDict
 from domains.catalog.jobs import run_bulk_change
 from domains.imports.jobs import run_import
 from domains.mail.jobs import send_waiting_mail
-from domains.webhooks.jobs import deliver_due, relay_forever, stop_delivering, wait_for_unrung
+from domains.shopify.jobs import process_inbox, stop_processing, watch_inbox
+from domains.webhooks.jobs import deliver_due, relay_forever, stop_delivering
 from lib import egress, log
 from piccolo_conf import pool
-from queues.job import QUEUES, TOLD_EVERY_SECONDS, Job, disconnect
+from queues.job import QUEUES, TOLD_EVERY_SECONDS, Job, disconnect, wait_for_unrung
 from queues.runs import run_schedule
 from queues.schedules import SCHEDULABLE
 from queues.sweep import sweep_forever
@@ -31,6 +32,7 @@ JOBS: list[Job[Any]] = [
     run_bulk_change,
     send_waiting_mail,
     deliver_due,
+    process_inbox,
     run_schedule,
     *SCHEDULABLE.values(),
 ]
@@ -48,10 +50,11 @@ async def work_forever() -> None:
     connections = sum(CONCURRENCY.values()) + SPARE_CONNECTIONS
     async with pool(connections, longest_seconds=LONGEST_STATEMENT_SECONDS), egress.opened():
         tasks = [asyncio.create_task(worker.start()) for worker in workers]
-        async with _beside(sweep_forever(), relay_forever()):
+        async with _beside(sweep_forever(), relay_forever(), watch_inbox()):
             await _until_told()
             logger.info("worker_stopping")
         stop_delivering()
+        stop_processing()
         for worker in workers:
             worker.tell_to_stop()
         await asyncio.gather(*tasks, wait_for_unrung(), return_exceptions=True)

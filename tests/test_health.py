@@ -63,6 +63,7 @@ async def test_with_everything_up_it_is_ready(client: httpx.AsyncClient):
         "schedules": True,
         "events": True,
         "deliveries": True,
+        "shopify": True,
     }
 
 
@@ -167,6 +168,29 @@ async def test_a_receiver_that_is_slow_is_no_illness_of_ours(client: httpx.Async
     await attempted("10 minutes")
     await attempted(ago)
     assert (await client.get("/health/ready")).json()["checks"]["deliveries"]["ok"] is ok
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "ok"),
+    [
+        ("pending", "30 seconds", True),
+        ("pending", "2 minutes", False),
+        ("parked", "2 minutes", False),
+        ("failed", "2 minutes", True),
+        ("pending", "-2 minutes", True),
+    ],
+)
+async def test_a_webhook_of_shopify_that_nobody_works_on_is_told(
+    client: httpx.AsyncClient, state: str, age: str, ok: bool
+):
+    await execute(
+        """INSERT INTO inbound_webhook (topic, webhook_id, state, reason, processed_at, next_attempt_at)
+           VALUES ('products/update', 'w-1', $1::text, 'internal', CASE WHEN $1 <> 'pending' THEN now() END,
+               now() - $2::text::interval)""",
+        *(state, age),
+    )
+    check = (await client.get("/health/ready")).json()["checks"]["shopify"]
+    assert (check["ok"], check["detail"].startswith("the oldest waits ")) == (ok, state != "failed" and age[0] != "-")
 
 
 async def test_without_redis_it_is_degraded_and_serves(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):

@@ -4,19 +4,21 @@ from types import ModuleType
 
 import pytest
 
-from domains.catalog.piccolo_migrations import catalog_0005_rules
+from domains.catalog.piccolo_migrations import catalog_0005_rules, catalog_0006_rules
 from domains.events.piccolo_migrations import events_0003_rules, events_0004_rules
 from domains.orders.piccolo_migrations import orders_0002_rules
 from domains.webhooks.piccolo_migrations import webhooks_0002_rules
 from piccolo_conf import transaction
-from queues.piccolo_migrations import queues_0002_rules
+from queues.piccolo_migrations import queues_0002_rules, queues_0003_shopify
 
 RULES = [
     catalog_0005_rules,
+    catalog_0006_rules,
     events_0003_rules,
     events_0004_rules,
     orders_0002_rules,
     queues_0002_rules,
+    queues_0003_shopify,
     webhooks_0002_rules,
 ]
 

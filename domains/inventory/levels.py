@@ -21,15 +21,24 @@ COLUMNS = (
 # Relies on stock_level_key (product, location), stock_level_location (location, product) and product_sku_key.
 SOURCE = "stock_level s JOIN product p ON p.id = s.product JOIN location l ON l.id = s.location"
 
-# Levels that there may have been: those of today's products, which keep every one they ever had, and every location for
-# products deleted since. Relies on stock_level_key and event_deleted_product.
+# Levels that there may have been: those of today's products, also the ones that a shop has removed, which have been
+# empty before, and every location for products deleted since. What comes twice is one pair: the branches come in the
+# same order. A product is looked up for each movement that is passed: to join them would read all products up to there.
+# Relies on stock_level_key, stock_movement_emptied and event_deleted_product.
 PAIRS = """
-    (SELECT s.product, s.location FROM stock_level s {where} ORDER BY s.product, s.location LIMIT {most})
-    UNION ALL
-    (SELECT s.product, s.location FROM (
-        SELECT e.product_id AS product, d.id AS location FROM event e CROSS JOIN location d
-        WHERE e.topic = 'product.deleted' AND e.occurred_at > {as_of}
-    ) AS s {where} ORDER BY s.product, s.location LIMIT {most})
+    SELECT DISTINCT product, location FROM (
+        (SELECT s.product, s.location FROM stock_level s {where} ORDER BY s.product, s.location LIMIT {most})
+        UNION ALL
+        (SELECT s.product, s.location FROM (
+            SELECT m.product_id AS product, m.location FROM stock_movement m
+            WHERE m.on_hand_after = 0 AND (SELECT p.id FROM product p WHERE p.id = m.product_id) IS NOT NULL
+        ) AS s {where} GROUP BY s.product, s.location ORDER BY s.product, s.location LIMIT {most})
+        UNION ALL
+        (SELECT s.product, s.location FROM (
+            SELECT e.product_id AS product, d.id AS location FROM event e CROSS JOIN location d
+            WHERE e.topic = 'product.deleted' AND e.occurred_at > {as_of}
+        ) AS s {where} ORDER BY s.product, s.location LIMIT {most})
+    ) AS branch
     ORDER BY product, location LIMIT {most}
 """
 

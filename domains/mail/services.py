@@ -89,12 +89,15 @@ class Template(StrEnum):
     STOCK_DIFFERENCES = "stock_differences"
     WEBHOOK_FAILING = "webhook_failing"
     WEBHOOK_DISABLED = "webhook_disabled"
+    SHOPIFY_DATA_REQUEST = "shopify_data_request"
+    SHOPIFY_UNINSTALLED = "shopify_uninstalled"
 
 
 # Everything else loses its words after sending: a new letter is secret until somebody adds it here.
 WITHOUT_SECRETS = {Template.ACCOUNT_ACTIVATED, Template.PASSWORD_CHANGED, Template.EMAIL_CHANGED}
 WITHOUT_SECRETS |= {Template.LOW_STOCK, Template.STOCK_DIFFERENCES}
 WITHOUT_SECRETS |= {Template.WEBHOOK_FAILING, Template.WEBHOOK_DISABLED}
+WITHOUT_SECRETS |= {Template.SHOPIFY_DATA_REQUEST, Template.SHOPIFY_UNINSTALLED}
 
 # A text, or the rows of a table.
 Fact: TypeAlias = str | Sequence[Mapping[str, str]]

@@ -9,6 +9,7 @@ from domains.orders.tables import DeliveryStatus, SaleStatus
 from lib.actor import Source
 from lib.filters import (
     AMOUNT_SCHEMA,
+    BIGINT_SCHEMA,
     TEXT,
     TIME_SCHEMA,
     WHOLE_SCHEMA,
@@ -18,6 +19,7 @@ from lib.filters import (
     equal,
     ranged,
     read_amount,
+    read_bigint,
     read_time,
     read_whole,
     same_text,
@@ -28,8 +30,10 @@ from lib.listing import Listing, Sort
 HOLDS = "o.id IN (SELECT l.sales_order FROM sales_order_line l WHERE l.product = {0})"
 # Relies on sales_order_email, which knows no orders without an address.
 SENT_TO = "lower(o.email) = lower({0}) AND o.email <> ''"
+# Relies on sales_order_shopify_name, which knows no orders without a name.
+NAMED = "lower(o.shopify_order_name) = lower({0}) AND o.shopify_order_name <> ''"
 
-# Relies on sales_order_customer, _status, _placed and _number_key.
+# Relies on sales_order_customer, _status, _placed, _number_key and _shopify_key.
 ORDERS = Listing(
     filters={
         "status": choice("o.status", SaleStatus),
@@ -37,6 +41,8 @@ ORDERS = Listing(
         "email": Filter(lambda values: [Condition(SENT_TO, (values[0],))], TEXT, "Whatever its case."),
         "number": equal("o.number", str.upper, TEXT, "Like SO-000123."),
         "source": choice("o.source", Source),
+        "shopify_order_id": equal("o.shopify_order_id", read_bigint, BIGINT_SCHEMA, "The shop's id of an order."),
+        "shopify_order_name": Filter(lambda values: [Condition(NAMED, (values[0],))], TEXT, "Like #1001."),
         "product": Filter(lambda values: [Condition(HOLDS, (read_whole(values[0]),))], WHOLE_SCHEMA, "A product's id."),
         **ranged("o.placed_at", "placed_at", read_time, TIME_SCHEMA),
         **ranged("o.total", "total", read_amount, AMOUNT_SCHEMA),

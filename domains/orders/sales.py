@@ -51,9 +51,11 @@ PLACE = """
     SELECT customer_name, email, record_event('order.placed', 'order:' || id, NULL, $14) FROM placed
 """
 
-COLUMNS = """id, number, status, customer, customer_name, email, phone, shipping_address, currency, total, source,
-    placed_at, cancelled_at"""
-FIND = f"SELECT {COLUMNS} FROM sales_order WHERE id = $1 AND ($2::int IS NULL OR customer = $2)"
+# Relies on sales_refund_order.
+REFUNDED = "(SELECT coalesce(sum(r.amount), 0.00) FROM sales_refund r WHERE r.sales_order = o.id)"
+COLUMNS = f"""o.id, o.number, o.status, o.customer, o.customer_name, o.email, o.phone, o.shipping_address, o.currency,
+    o.total, o.source, o.placed_at, o.cancelled_at, o.shopify_order_id, o.shopify_order_name, {REFUNDED} AS refunded"""
+FIND = f"SELECT {COLUMNS} FROM sales_order o WHERE o.id = $1 AND ($2::int IS NULL OR o.customer = $2)"
 
 # Relies on sales_order_line_order.
 LINES = """
@@ -148,7 +150,9 @@ async def shape(found: Sequence[asyncpg.Record]) -> list[SalesOrderOut]:
         lines[row["sales_order"]].append(line)
     return [
         SalesOrderOut(
-            **{**row, "status": SaleStatus(row["status"])} | {"total": str(row["total"])}, lines=lines[row["id"]]
+            **{**row, "status": SaleStatus(row["status"])}
+            | {"total": str(row["total"]), "refunded": str(row["refunded"])},
+            lines=lines[row["id"]],
         )
         for row in found
     ]
@@ -172,6 +176,8 @@ def tell(order: SalesOrderOut) -> dict[str, object]:
         "customer": order.customer,
         "currency": order.currency,
         "total": order.total,
+        "shopify_order_id": order.shopify_order_id,
+        "shopify_order_name": order.shopify_order_name,
         "lines": lines,
     }
 
@@ -205,6 +211,9 @@ def _draft(order_id: int, data: SalesOrderIn, customer: int | None, priced: Pric
         source=came_from,
         placed_at=clock.now(),
         cancelled_at=None,
+        shopify_order_id=None,
+        shopify_order_name="",
+        refunded="0.00",
         lines=priced.lines,
     )
 

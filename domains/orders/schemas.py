@@ -60,7 +60,9 @@ class SaleLineOut(msgspec.Struct, frozen=True):
 
 
 class SalesOrderOut(msgspec.Struct):
-    """`customer` is a user's id, null for somebody without an account."""
+    """`customer` is a user's id, null for somebody without an account. `shopify_order_id` and `shopify_order_name`
+    ("#1001") are those of the shop that took the order; `refunded` is what it gave back of the total, all in all.
+    """
 
     id: int
     number: str
@@ -75,4 +77,7 @@ class SalesOrderOut(msgspec.Struct):
     source: Source
     placed_at: datetime
     cancelled_at: datetime | None
+    shopify_order_id: int | None
+    shopify_order_name: str
+    refunded: MoneyText
     lines: list[SaleLineOut]

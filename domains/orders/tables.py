@@ -6,7 +6,7 @@ Lines keep SKU, name and price as they were; products may go.
 from decimal import Decimal
 from enum import StrEnum
 
-from piccolo.columns import BigInt, Date, ForeignKey, Integer, Numeric, Serial, Text, Timestamptz, Varchar
+from piccolo.columns import JSONB, BigInt, Date, ForeignKey, Integer, Numeric, Serial, Text, Timestamptz, Varchar
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults import DateNow, TimestamptzNow
 from piccolo.table import Table
@@ -44,7 +44,8 @@ class PurchaseStatus(StrEnum):
 
 
 class SalesOrder(Table):
-    """`total` is the sum of its lines. Nothing but its status changes after placing."""
+    """`total` is the sum of its lines; for an order of a Shopify shop it is what the shop says. Nothing but its status
+    changes after placing."""
 
     id: Serial
     number = Varchar(length=20, unique=True)
@@ -59,6 +60,9 @@ class SalesOrder(Table):
     source = Varchar(length=20, choices=Source)
     shopify_order_id = BigInt(null=True, default=None)
     shopify_updated_at = Timestamptz(null=True, default=None)
+    shopify_order_name = Varchar(length=100, default="")
+    shopify_shop = Varchar(length=255, default="")
+    shopify_customer_id = BigInt(null=True, default=None)
     placed_at = Timestamptz(default=TimestamptzNow())
     cancelled_at = Timestamptz(null=True, default=None)
 
@@ -71,6 +75,19 @@ class SalesOrderLine(Table):
     name = Varchar(length=500)
     unit_price = Numeric(digits=(12, 2))
     quantity = Integer()
+
+
+class SalesRefund(Table):
+    """Money that a Shopify shop gave back for an order, in its currency; what came back into stock the shop's levels
+    tell. `lines` is [{"sku", "name", "quantity", "restocked"}]."""
+
+    id: Serial
+    sales_order = ForeignKey(SalesOrder, null=False, on_delete=OnDelete.cascade)
+    shopify_refund_id = BigInt()
+    amount = Numeric(digits=(12, 2))
+    note = Text(default="")
+    lines = JSONB(default="[]")
+    refunded_at = Timestamptz()
 
 
 class Delivery(Table):

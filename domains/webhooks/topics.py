@@ -16,6 +16,7 @@ class EventType(StrEnum):
     INVENTORY_LOW = "inventory.low"
     ORDER_PLACED = "order.placed"
     ORDER_CANCELLED = "order.cancelled"
+    ORDER_REFUNDED = "order.refunded"
     ORDER_SHIPPED = "order.shipped"
     ORDER_DELIVERED = "order.delivered"
     DELIVERY_CANCELLED = "delivery.cancelled"
@@ -37,6 +38,7 @@ SENTENCES = {
     EventType.INVENTORY_LOW: "The stock of a product fell below its threshold.",
     EventType.ORDER_PLACED: "A customer placed an order.",
     EventType.ORDER_CANCELLED: "An order was cancelled; its stock is back.",
+    EventType.ORDER_REFUNDED: "A shop gave money back for an order.",
     EventType.ORDER_SHIPPED: "An order was shipped.",
     EventType.ORDER_DELIVERED: "An order arrived at its customer.",
     EventType.DELIVERY_CANCELLED: "The delivery of an order was cancelled.",

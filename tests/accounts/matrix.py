@@ -121,6 +121,14 @@ MATRIX = {
     "GET /api/webhooks/{endpoint_id}/deliveries": STAFF,
     "GET /api/webhooks/{endpoint_id}/deliveries/{delivery_id}": STAFF,
     "POST /api/webhooks/{endpoint_id}/deliveries/{delivery_id}/redelivery": ADMIN,
+    # What Shopify told: its signature is what admits it.
+    "POST /api/shopify-webhook": ANYONE,
+    "POST /api/shopify-webhook/{shop}": ANYONE,
+    "GET /api/shopify-webhooks": STAFF,
+    "GET /api/shopify-webhooks/{webhook_id}": STAFF,
+    "POST /api/shopify-webhooks/{webhook_id}/reprocessing": ADMIN,
+    "GET /api/shopify-reconciliations": STAFF,
+    "GET /api/shopify-reconciliations/{reconciliation_id}": STAFF,
     # Live feed.
     "POST /api/feed-tickets": STAFF,
     # Schedules.
@@ -207,6 +215,7 @@ MOUNTS = {"/admin": "tests/admin", "/ws/products": "tests/realtime"}
 # Paths with an id that everybody whom the matrix admits may use, because what they name belongs to nobody.
 SHARED = {
     "GET /api/products/{key}",
+    "POST /api/shopify-webhook/{shop}",
     "GET /api/docs/assets/{name}",
     "GET /api/schema/{path}",
     "GET /static/{name}",

@@ -16,6 +16,7 @@ NAMES = [config.table_class._meta.tablename for config in CONFIGS]
 EDITABLE = {table._meta.tablename for table in EDITORS}
 READ_ONLY = sorted(set(NAMES) - EDITABLE)
 ABSENT = ["user_session", "admin_session", "idempotency_record", "authenticator_secret", "avatar", "migration"]
+ABSENT += ["shopify_version"]
 SECRETS = {
     "users": {"password"},
     "api_key": {"digest"},
@@ -24,7 +25,8 @@ SECRETS = {
     "import_job": {"file_key"},
     "webhook_endpoint": {"secrets"},
 }
-GROUPS = {"Accounts", "Catalogue", "Imports", "Log", "Mail", "Purchases", "Sales", "Schedules", "Stock", "Webhooks"}
+GROUPS = {"Accounts", "Catalogue", "Imports", "Log", "Mail", "Purchases", "Sales", "Schedules", "Shopify", "Stock"}
+GROUPS |= {"Webhooks"}
 FILL = """
 INSERT INTO product (sku, name, price, brand, created_at)
     SELECT 'P-' || n, 'Lamp ' || n, n, CASE n % 2 WHEN 0 THEN 'Forge' ELSE 'Mill' END, '2026-01-01'::date + n
@@ -35,6 +37,7 @@ INSERT INTO stock_movement (product_id, sku, location, delta, on_hand_after, rea
 INSERT INTO low_stock_notification (product, sku, message, stock, threshold) VALUES (1, 'P-1', 'Stock is low.', 3, 5);
 INSERT INTO sales_order (number, currency, total, source, customer) SELECT 'SO-000001', 'USD', 2, 'api', id FROM users;
 INSERT INTO sales_order_line (sales_order, product, sku, name, unit_price, quantity) VALUES (1, 1, 'P-1', 'Lamp', 1, 2);
+INSERT INTO sales_refund (sales_order, shopify_refund_id, amount, refunded_at) VALUES (1, 929361462, 2, now());
 INSERT INTO delivery (sales_order, assigned_to) SELECT 1, id FROM users;
 INSERT INTO purchase_order (number, supplier_name, currency) VALUES ('PO-000001', 'Acme', 'USD');
 INSERT INTO purchase_order_line (purchase_order, product, sku, name, unit_cost, quantity)
@@ -57,6 +60,9 @@ INSERT INTO webhook_endpoint (url, event_types, secrets)
     VALUES ('https://example.com/a', '{*}', '[{"sealed": "SECRET"}]');
 INSERT INTO webhook_delivery (event, endpoint, state) SELECT min(id), 1, 'failed' FROM event;
 INSERT INTO webhook_attempt (endpoint, delivery, started_at, status_code) VALUES (1, 1, now(), 500);
+INSERT INTO inbound_webhook (topic, webhook_id, state, reason, processed_at)
+    VALUES ('inventory_levels/update', 'w-1', 'parked', 'unknown_item', now());
+INSERT INTO shopify_reconciliation (state, finished_at) VALUES ('completed', now());
 INSERT INTO webhook_tally (endpoint_id, failed_attempts) VALUES (1, 1);
 UPDATE users SET password = 'SECRET';
 """

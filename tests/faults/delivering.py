@@ -3,7 +3,7 @@
 For each line of its standard input, "POINT PASSES", it forks one, and prints its pid: starting Python for each of a
 hundred would take longer than all that they do. The worker dies behind the point once it has passed it so many times.
 WEBHOOK_LEASE_SECONDS shortens the time for which deliveries stay with a worker that died, WEBHOOK_DEADLINE_SECONDS the
-time that a receiver has.
+time that a receiver has, and SHOPIFY_PARKED_SECONDS the one after which a parked webhook of a shop is tried again.
 """
 
 import ctypes
@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import uvloop
 
+from domains.shopify import inbox
+from domains.shopify import jobs as shopify_jobs
 from domains.webhooks import deliverer, deliveries, jobs, lines, relay
 from lib import egress, log
 from queues import worker
@@ -58,6 +60,12 @@ POINTS = {
     "answered": Point(deliverer, "send", lambda outcome: outcome.is_success),
     # It is written, and not committed.
     "recording": Point(deliveries, "finish"),
+    # A webhook of a shop is held, and has had no effect.
+    "reading": Point(inbox, "claim", bool),
+    # Its effect is written, and not committed.
+    "settling": Point(inbox, "settle"),
+    # It is committed, and who waited for it is not woken.
+    "settled": Point(shopify_jobs, "_settle_one", bool),
 }
 NEVER = "never"
 
@@ -76,6 +84,8 @@ def work(order: str) -> None:
         lines.LONGEST_WAIT_SECONDS = float(seconds) / 2
     if seconds := os.environ.get("WEBHOOK_DEADLINE_SECONDS"):
         egress.post.__kwdefaults__["deadline"] = float(seconds)
+    if seconds := os.environ.get("SHOPIFY_PARKED_SECONDS"):
+        inbox.PARKED_AGAIN, inbox.PARKED_AT_MOST_AGAIN = (), timedelta(seconds=float(seconds))
     log.configure()
     uvloop.run(worker.work_forever())
 

@@ -6,6 +6,7 @@ import asyncpg
 
 Ask = Callable[[str], Awaitable[Sequence[asyncpg.Record]]]
 
+# A level that a shop tells may be empty from the start, and one that it has removed is gone: both have nothing.
 LEVEL_IS_ITS_LEDGER = """
     SELECT coalesce(l.product, m.product_id) AS product, coalesce(l.location, m.location) AS location, on_hand, moved
     FROM stock_level l
@@ -13,7 +14,7 @@ LEVEL_IS_ITS_LEDGER = """
         SELECT product_id, location, sum(delta) AS moved FROM stock_movement
         WHERE product_id IN (SELECT id FROM product) GROUP BY 1, 2
     ) AS m ON m.product_id = l.product AND m.location = l.location
-    WHERE l.on_hand IS DISTINCT FROM m.moved
+    WHERE coalesce(l.on_hand, 0) <> coalesce(m.moved, 0)
 """
 
 TOTAL_IS_ITS_LEVELS = """

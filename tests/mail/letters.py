@@ -25,12 +25,14 @@ FACTS: dict[str, Fact] = {
     "headline": "One product has fallen below its threshold.",
     "rows": [
         {"product": "Mug", "sku": "M-1", "supplier": "", "left": "2 left", "is_sold_out": "", "threshold": "5"}
-        | {"sold": "14", "sentence": "Product 1 (M-1): the total says 3 instead of 2."}
+        | {"sold": "14", "number": "SO-000012", "sentence": "Product 1 (M-1): the total says 3 instead of 2."}
     ],
     "more": "",
     "low_now": "",
     "endpoint": "Warehouse (hooks.example/stock)",
     "since": "2030-01-31 12:00 UTC",
+    "shop": "lamps.myshopify.com",
+    "webhook": "12",
     "why": "For five days none of our requests has succeeded.",
 }
 

@@ -94,11 +94,17 @@ async def test_the_lines_of_a_page_take_one_statement(admin, staff):
     assert counted[1:] == [2, 2]
 
 
-@pytest.mark.parametrize("query", ["customer=1", "email=c7@example.com", "number=x5", "product=1", "status=cancelled"])
+INDEXED = ["customer=1", "email=c7@example.com", "number=x5", "product=1", "status=cancelled", "shopify_order_id=7"]
+INDEXED += ["shopify_order_name=%2377"]
+
+
+@pytest.mark.parametrize("query", INDEXED)
 async def test_a_filter_of_a_long_list_walks_an_index(query, database):
     await execute("""
-        INSERT INTO sales_order (id, number, customer, email, currency, total, source)
-        SELECT n, 'X' || n, NULL, 'c' || n % 5000 || '@example.com', 'USD', 1, 'api' FROM generate_series(1, 50000) AS n
+        INSERT INTO sales_order (id, number, customer, email, currency, total, source, shopify_order_id,
+            shopify_order_name)
+        SELECT n, 'X' || n, NULL, 'c' || n % 5000 || '@example.com', 'USD', 1, 'api', n, '#' || n
+        FROM generate_series(1, 50000) AS n
     """)
     await execute("ANALYZE sales_order")
     plan: list[str] = []

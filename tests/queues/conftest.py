@@ -6,6 +6,7 @@ import pytest
 
 from piccolo_conf import execute
 from queues.piccolo_migrations.queues_0002_rules import SEEDS
+from queues.piccolo_migrations.queues_0003_shopify import SEED
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +15,4 @@ async def no_schedules(database: None) -> AsyncIterator[None]:
     yield
     await execute("TRUNCATE schedule, schedule_run RESTART IDENTITY")
     await execute(SEEDS)
+    await execute(SEED)

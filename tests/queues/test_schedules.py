@@ -8,6 +8,7 @@ from piccolo_conf import execute, fetch, fetch_value
 from queues import schedules
 from queues.job import QUEUES
 from queues.piccolo_migrations.queues_0002_rules import SEEDS
+from queues.piccolo_migrations.queues_0003_shopify import SEED
 from tests.queues.making import make_due, make_schedule, run_due, states
 
 NIGHTLY = {"name": "Nightly", "job": "clean_up", "cron": "0 3 * * *", "arguments": {"what": "codes"}}
@@ -164,7 +165,7 @@ async def test_the_list_is_filtered_and_walked_by_cursor(admin: httpx.AsyncClien
 
 async def test_jobs_tell_their_arguments(admin: httpx.AsyncClient):
     told = {it["job"]: it for it in (await admin.get("/api/schedules/jobs")).json()}
-    assert told.keys() == {"check_low_stock", "prove_stock", "clean_up"}
+    assert told.keys() == {"check_low_stock", "prove_stock", "clean_up", "reconcile_shopify"}
     assert told["clean_up"]["title"] == "Clean up"
     assert "idempotency_records" in str(told["clean_up"]["arguments"])
 
@@ -181,8 +182,9 @@ async def test_the_staff_and_customers_see_no_schedules(
 
 async def test_every_schedule_that_an_installation_begins_with_can_be_run():
     await execute(SEEDS)
+    await execute(SEED)
     seeded = {schedule.name: schedule for schedule in await schedules.all_schedules()}
-    assert len(seeded) == 10
+    assert len(seeded) == 11
     for schedule in seeded.values():
         await schedules.run_now(schedule.id)
     await run_due()

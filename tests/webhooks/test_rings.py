@@ -6,7 +6,9 @@ import pytest
 from saq.queue.redis import RedisQueue
 
 from domains.webhooks import jobs
+from lib import loops
 from lib.redis_client import connect_redis
+from queues import job as queue_job
 from queues.job import QUEUES
 from tests.lib.loopback import Loopback
 from tests.webhooks.making import deliveries, make_endpoint, record
@@ -27,7 +29,7 @@ async def relay_for(seconds: float) -> None:
     relay = asyncio.create_task(jobs.relay_forever())
     await asyncio.sleep(seconds)
     relay.cancel()
-    await asyncio.gather(relay, *jobs._unrung, return_exceptions=True)
+    await asyncio.gather(relay, *queue_job._unrung, return_exceptions=True)
 
 
 async def test_a_relayed_delivery_is_rung_for(database: None):
@@ -60,7 +62,7 @@ async def test_the_relay_outlives_a_database_that_is_away(
         return await real()
 
     monkeypatch.setattr(jobs, "relay_events", fail_once)
-    monkeypatch.setattr(jobs, "PAUSE_AFTER_ERROR_SECONDS", 0.05)
+    monkeypatch.setattr(loops, "PAUSE_AFTER_ERROR_SECONDS", 0.05)
     await make_endpoint(receiver.url)
     await record()
     await relay_for(0.6)

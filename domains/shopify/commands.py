@@ -1,0 +1,48 @@
+"""`litestar shopify`: doctor, reconcile."""
+
+import click
+import msgspec
+
+from domains.shopify.doctor import doctor
+from domains.shopify.reconciliation import Report
+from domains.shopify.reconciling import reconcile
+from lib import egress
+from lib.commands import runs
+from lib.terminal import say
+from piccolo_conf import pool
+from queues.job import disconnect
+
+MOST_TOLD = 50
+# A repair may have to wait for others' locks.
+LONGEST_STATEMENT_SECONDS = 600
+
+
+@click.group()
+def shopify() -> None:
+    """Compare with the shop, and examine how we are connected."""
+
+
+shopify.add_command(doctor)
+
+
+@shopify.command("reconcile")
+@click.option("--dry-run", is_flag=True, help="Change nothing, only tell what differs.")
+@click.option("--json", "as_json", is_flag=True)
+@runs()
+async def reconcile_(*, dry_run: bool, as_json: bool) -> None:
+    """Compare all products and levels with the shop, repair what differs and tell it."""
+    async with pool(4, longest_seconds=LONGEST_STATEMENT_SECONDS), egress.opened():
+        report = await reconcile(dry_run=dry_run)
+    await disconnect()
+    if as_json:
+        click.echo(msgspec.json.encode(report))
+    else:
+        _tell(report)
+
+
+def _tell(report: Report) -> None:
+    for it in report.differences[:MOST_TOLD]:
+        say(f"  {it.what} {it.shopify_id}  {it.sku or '-'}  {it.field}: {it.ours} here, {it.theirs} in the shop")
+    if report.counts.differences > MOST_TOLD:
+        say(f"  … {report.counts.differences - MOST_TOLD} more")
+    say(report.tell())

@@ -1,0 +1,171 @@
+"""The shop's items: which SKU they have, and what they cost. Which product stands for one is told by products."""
+
+from collections.abc import Collection
+from decimal import Decimal
+
+import asyncpg
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from domains.catalog import linking
+from domains.catalog.cleaning import clean_sku
+from domains.catalog.products import change_product
+from domains.catalog.schemas import ProductPatch
+from domains.shopify import versions
+from domains.shopify.outcomes import Became, Outcome, Result, failed, ignored, name_item, parked, stale
+from domains.shopify.payloads import ItemPayload
+from domains.shopify.tables import InboundReason, InboundState, Kind
+from domains.shopify.webhooks import Told
+from lib.money import Money, parse_money, read_number
+from piccolo_conf import fetch, fetch_row, fetch_value
+
+LONGEST_SKU = 100
+
+# Relies on product_shopify_item_key.
+LOCK = """
+    SELECT id, sku, cost_price, shopify_product_id FROM product WHERE shopify_inventory_item_id = $1
+    FOR NO KEY UPDATE
+"""
+# Relies on shopify_version_key and product_shopify_item_key.
+IS_BURIED = """
+    SELECT EXISTS (SELECT FROM shopify_version WHERE shopify_id = $1 AND kind = 'item' AND is_removed)
+        AND NOT EXISTS (SELECT FROM product WHERE shopify_inventory_item_id = $1)
+"""
+# Relies on shopify_version_key and inbound_webhook_subject.
+WAITING = """
+    SELECT v.shopify_id FROM shopify_version v
+    JOIN inbound_webhook w ON w.subject = 'item:' || v.shopify_id AND w.triggered_at = v.triggered_at
+    WHERE v.kind = 'item' AND v.shopify_id = ANY($1::bigint[]) AND w.state = 'parked' AND w.reason = 'sku_taken'
+"""
+# Relies on product_sku_key.
+IS_TAKEN = "SELECT EXISTS (SELECT FROM product WHERE lower(sku) = lower($1) AND id <> $2)"
+
+
+class Item(msgspec.Struct, frozen=True):
+    """The product of ours that stands for an item; nobody else changes it until the transaction ends."""
+
+    product_id: int
+    sku: str
+    cost: Decimal | None
+    shopify_product_id: int | None
+
+
+async def take_new_item(payload: ItemPayload, told: Told) -> Outcome:
+    """inventory_items/create. What has no cost yet clears none that was entered here."""
+    return await _take(payload, told, is_new=True)
+
+
+async def take_item(payload: ItemPayload, told: Told) -> Outcome:
+    """inventory_items/update."""
+    return await _take(payload, told, is_new=False)
+
+
+async def save_item(
+    item_id: int, *, sku: str | UnsetType | None, cost: Decimal | UnsetType | None, told: Told
+) -> Outcome:
+    """Claims the version of the item. UNSET keeps what is here, and so does a SKU of null; a cost of null clears.
+
+    In the open transaction, and before it holds any product. Outcomes: processed, ignored (stale, removed), parked
+    (unknown_item, sku_taken) and failed for a SKU
+    that cannot be stored; the cost is written also with the last two.
+    """
+    if await is_buried(item_id):
+        return bury()
+    if not await versions.advance(Kind.ITEM, item_id, told.version):
+        return stale()
+    if (item := await find_item(item_id)) is None:
+        return await_item(item_id)
+    try:
+        wanted = _read_sku(sku)
+    except ValueError as error:
+        await _write(item, None, cost)
+        return failed(f"sku: {error}")
+    if wanted == item.sku or not await _tells_sku(item, told):
+        wanted = None
+    if wanted is not None and await _is_taken(wanted, item.product_id):
+        await _write(item, None, cost)
+        return _park(item_id, item, wanted)
+    became = await _write(item, wanted, cost)
+    return Outcome(results=(Result(became, item_id, sku=wanted or item.sku, product=item.product_id),))
+
+
+async def find_waiting(item_ids: Collection[int]) -> set[int]:
+    """Those whose newest SKU another product has: what told it is parked."""
+    return {row["shopify_id"] for row in await fetch(WAITING, list(item_ids))}
+
+
+async def find_item(item_id: int) -> Item | None:
+    """Locks its product."""
+    row: asyncpg.Record | None = await fetch_row(LOCK, item_id)
+    return None if row is None else Item(*row)
+
+
+async def is_buried(item_id: int) -> bool:
+    """The shop has removed it, and nothing here stands for it any more."""
+    return bool(await fetch_value(IS_BURIED, item_id))
+
+
+def bury() -> Outcome:
+    return ignored(InboundReason.REMOVED, "The shop has removed the variant of this item.")
+
+
+def await_item(item_id: int) -> Outcome:
+    detail = "No product stands for this item yet: it is processed when one is told of."
+    return parked(InboundReason.UNKNOWN_ITEM, detail, name_item(item_id))
+
+
+async def _take(payload: ItemPayload, told: Told, *, is_new: bool) -> Outcome:
+    try:
+        cost = _read_cost(payload.cost)
+    except ValueError as error:
+        return failed(f"cost: {error}")
+    return await save_item(payload.id, sku=payload.sku, cost=UNSET if is_new and cost is None else cost, told=told)
+
+
+def _read_cost(told: str | float | UnsetType | None) -> Decimal | UnsetType | None:
+    """Raises ValueError with a plain sentence."""
+    if isinstance(told, str):
+        return parse_money(told.strip()) if told.strip() else None
+    return told if told is None or isinstance(told, UnsetType) else read_number(told)
+
+
+def _read_sku(told: str | UnsetType | None) -> str | None:
+    """None for what says nothing. Raises ValueError with a plain sentence."""
+    if not isinstance(told, str) or not told.strip():
+        return None
+    sku = clean_sku(told)
+    if len(sku) > LONGEST_SKU:
+        raise ValueError(f"must be at most {LONGEST_SKU} characters long")
+    return sku
+
+
+async def _tells_sku(item: Item, told: Told) -> bool:
+    """Products tell SKUs as well: the newer of the two counts. Behind the lock of the product, which both write."""
+    if item.shopify_product_id is None:
+        return True
+    known = await versions.find_known(Kind.PRODUCT, [item.shopify_product_id])
+    return all(told.version.updated_at >= of_product.version.updated_at for of_product in known)
+
+
+async def _is_taken(sku: str, product_id: int) -> bool:
+    """By a product that keeps it: what the shop has no more gives it up."""
+    if not await fetch_value(IS_TAKEN, sku, product_id):
+        return False
+    await linking.free_skus([sku], [product_id])
+    return bool(await fetch_value(IS_TAKEN, sku, product_id))
+
+
+async def _write(item: Item, sku: str | None, cost: Decimal | UnsetType | None) -> Became:
+    patch = ProductPatch(sku=UNSET if sku is None else sku)
+    if cost != item.cost and not isinstance(cost, UnsetType):
+        patch.cost_price = None if cost is None else Money(cost)
+    if patch == ProductPatch():
+        return Became.UNCHANGED
+    await change_product(str(item.product_id), patch, None, internal=True)
+    return Became.UPDATED
+
+
+def _park(item_id: int, item: Item, sku: str) -> Outcome:
+    detail = f"Another product has the SKU {sku}."
+    result = Result(Became.PARKED, item_id, sku=item.sku, product=item.product_id, detail=detail)
+    return Outcome(InboundState.PARKED, InboundReason.SKU_TAKEN, detail, results=(result,))

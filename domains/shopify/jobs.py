@@ -1,0 +1,140 @@
+"""The inbox at work: a loop that each worker runs, and the job that it rings for."""
+
+import asyncio
+import time
+
+from domains.catalog.races import RACES
+from domains.mail.jobs import send_waiting_mail
+from domains.shopify import inbox
+from domains.shopify.outcomes import Outcome
+from domains.shopify.processing import process
+from domains.shopify.webhooks import Webhook
+from lib import cache, log
+from lib.actor import Source, acting
+from lib.loops import repeat
+from piccolo_conf import GOODBYES, transaction
+from queues.job import job
+
+logger = log.get("shopify")
+
+IDLE_SECONDS = 0.25
+LONGEST_TURN_SECONDS = 120
+TURN_SECONDS = 45
+# Of one process: each has a connection, and two of the same product wait for each other.
+LANES = 4
+WAKE_EVERY_SECONDS = 30
+
+
+class Turn:
+    """Lanes that process what is due, side by side; they take nothing more on when the turn has ended."""
+
+    def __init__(self) -> None:
+        self.ends_at = time.monotonic() + TURN_SECONDS
+
+    async def run(self) -> int:
+        """How many were settled. Raises what ended a lane, behind the last one."""
+        ended = await asyncio.gather(*(self._work() for _lane in range(LANES)), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise error
+        return sum(settled for settled in ended if isinstance(settled, int))
+
+    def stop(self) -> None:
+        self.ends_at = 0
+
+    async def _work(self) -> int:
+        """Each webhook in a task of its own: a connection that dies in one cannot trouble the next."""
+        settled = 0
+        while time.monotonic() < self.ends_at and await asyncio.create_task(work_one()):
+            settled += 1
+        return settled
+
+
+_at_work: set[Turn] = set()
+
+
+@job("process_inbox", timeout=LONGEST_TURN_SECONDS, rings_apart=1)
+async def process_inbox() -> None:
+    """Until nothing is due, once for each process; any number of processes may."""
+    if _at_work:
+        return
+    turn = Turn()
+    _at_work.add(turn)
+    try:
+        settled = await turn.run()
+    finally:
+        _at_work.discard(turn)
+    if settled:
+        await cache.forget("orders")
+
+
+def stop_processing() -> None:
+    """What is under way is brought to its end: for a worker that was told to stop."""
+    for turn in _at_work:
+        turn.stop()
+
+
+async def watch_inbox() -> None:
+    """Any number of workers may. What nobody rang for, because the web process died or Redis is away, is found here."""
+    watch = Watch()
+    await repeat(watch.look, "inbox", IDLE_SECONDS)
+
+
+class Watch:
+    """Looks for what is due, and now and then for what may have become known unnoticed."""
+
+    def __init__(self) -> None:
+        self.woken_at = -float(WAKE_EVERY_SECONDS)
+
+    async def look(self) -> bool:
+        """That nothing more is to be done here: the job goes on by itself."""
+        if time.monotonic() - self.woken_at >= WAKE_EVERY_SECONDS:
+            self.woken_at = time.monotonic()
+            await inbox.wake_known()
+        if not _at_work and await inbox.is_any_due():
+            await process_inbox.ring_or_run()
+        return True
+
+
+async def work_one() -> bool:
+    """Process the webhook that is longest due; whether there was one."""
+    claimed: list[Webhook] = []
+    try:
+        outcome = await _settle_one(claimed)
+    except GOODBYES:
+        raise
+    except Exception as error:  # Whatever a payload provokes must not stop the others.
+        if not claimed:
+            raise
+        await _put_off(claimed[0], error)
+        return True
+    if outcome is None:
+        return False
+    await inbox.wake(outcome.known)
+    if outcome.awaits:
+        await inbox.wake_known(claimed[0].id)
+    if outcome.letters:
+        await send_waiting_mail.later()
+    return True
+
+
+async def _settle_one(claimed: list[Webhook]) -> Outcome | None:
+    async with transaction():
+        webhook = await inbox.claim()
+        if webhook is None:
+            return None
+        claimed.append(webhook)
+        with acting(name="shopify", source=Source.SHOPIFY, reference=f"shopify-webhook:{webhook.id}"):
+            outcome = await process(webhook)
+        await inbox.settle(webhook, outcome)
+    logger.info(
+        "shopify_webhook_settled", id=webhook.id, topic=webhook.topic, state=outcome.state, reason=outcome.reason
+    )
+    return outcome
+
+
+async def _put_off(webhook: Webhook, error: Exception) -> None:
+    is_race = isinstance(error, RACES)
+    await inbox.note_failure(webhook, error, is_race=is_race)
+    if not is_race:
+        logger.exception("shopify_webhook_failed", id=webhook.id, topic=webhook.topic)

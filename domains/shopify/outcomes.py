@@ -1,0 +1,71 @@
+"""What became of a webhook, and of each thing in it."""
+
+from enum import StrEnum
+
+import msgspec
+
+from domains.shopify.tables import InboundReason, InboundState
+
+
+class Became(StrEnum):
+    """What became of one thing that a webhook or a reconciliation told of."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    KEPT = "kept"  # What is here is newer, or what came says nothing of it.
+    PARKED = "parked"
+    REFUSED = "refused"
+
+
+class Result(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`shopify_id` is that of the variant, item or order in the shop; `product` and `order` are ours."""
+
+    became: Became
+    shopify_id: int | None = None
+    sku: str = ""
+    product: int | None = None
+    order: int | None = None
+    detail: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """Of one webhook. `awaits` is what a parked one waits for; `known` is what others may have waited for ("item:12",
+    "order:7"). Letters are rung for when any were written."""
+
+    state: InboundState = InboundState.PROCESSED
+    reason: InboundReason | None = None
+    detail: str = ""
+    results: tuple[Result, ...] = ()
+    awaits: str | None = None
+    known: tuple[str, ...] = ()
+    letters: int = 0
+
+
+def ignored(reason: InboundReason, detail: str) -> Outcome:
+    return Outcome(InboundState.IGNORED, reason, detail)
+
+
+def unhandled() -> Outcome:
+    return ignored(InboundReason.UNHANDLED_TOPIC, "Stockroom does not follow this topic.")
+
+
+def stale() -> Outcome:
+    return ignored(InboundReason.STALE, "Something newer is known of it already.")
+
+
+def parked(reason: InboundReason, detail: str, awaits: str | None = None) -> Outcome:
+    return Outcome(InboundState.PARKED, reason, detail, awaits=awaits)
+
+
+def failed(detail: str) -> Outcome:
+    return Outcome(InboundState.FAILED, InboundReason.BAD_PAYLOAD, detail)
+
+
+def name_item(shopify_id: int) -> str:
+    return f"item:{shopify_id}"
+
+
+def name_order(shopify_id: int) -> str:
+    return f"order:{shopify_id}"

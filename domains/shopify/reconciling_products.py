@@ -1,0 +1,182 @@
+"""The shop's variants and items against the products here: compared a page at a time, repaired a product at a time.
+
+What is equal only raises versions, where a webhook was lost that would have.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+
+import asyncpg
+import msgspec
+from msgspec import UNSET, structs
+
+from domains.catalog import linking
+from domains.shopify import inbox, items, products, removal, versions
+from domains.shopify.admin_api import AdminApi
+from domains.shopify.mapping import ShopProduct, changes_of
+from domains.shopify.outcomes import Became, Outcome, Result
+from domains.shopify.queries import Page, VariantNode, id_of, list_variants
+from domains.shopify.reconciliation import Difference, NothingListed, Report, equal_as_of, keep, tell
+from domains.shopify.repairing import KEPT, repair
+from domains.shopify.snapshots import cost_of, map_products
+from domains.shopify.tables import Kind
+from domains.shopify.versions import Version
+from domains.shopify.webhooks import Told
+from lib.money import LARGEST
+from piccolo_conf import fetch
+from settings import settings
+
+# Relies on product_shopify_variant_key.
+FIND = f"SELECT {linking.COLUMNS} FROM product WHERE shopify_variant_id = ANY($1::bigint[])"
+# Relies on product_shopify_item_key.
+FIND_COSTS = """
+    SELECT shopify_inventory_item_id AS item, sku, cost_price FROM product
+    WHERE shopify_inventory_item_id = ANY($1::bigint[])
+"""
+# Those of other shops are none of this one's business. Relies on product_shopify_variant_key and shopify_version_key.
+LINKED = """
+    SELECT p.id, p.sku, p.shopify_product_id, p.shopify_variant_id FROM product p
+    WHERE p.shopify_variant_id IS NOT NULL AND p.shopify_variant_id > $1 AND NOT EXISTS (
+        SELECT FROM shopify_version v
+        WHERE v.shopify_id = p.shopify_product_id AND v.kind = 'product' AND v.shop <> '' AND v.shop <> $2 AND $2 <> '')
+    ORDER BY p.shopify_variant_id LIMIT 2000
+"""
+STILL_LINKED = """
+    SELECT p.id FROM product p JOIN unnest($1::int[], $2::bigint[]) AS g (id, variant)
+        ON p.id = g.id AND p.shopify_variant_id = g.variant
+"""
+
+
+class Seen(msgspec.Struct):
+    """What the shop lists, and the versions that its products got here by being repaired."""
+
+    variants: set[int] = msgspec.field(default_factory=set)
+    items: set[int] = msgspec.field(default_factory=set)
+    products: set[int] = msgspec.field(default_factory=set)
+    versions: dict[int, Version] = msgspec.field(default_factory=dict)
+
+
+async def reconcile_products(api: AdminApi, report: Report) -> set[int]:
+    """The items that the shop lists. Raises ShopUnavailable, ShopRefused and NothingListed."""
+    seen = Seen()
+    async for page in list_variants(api):
+        await _compare_products(page, report, seen)
+        seen.items.update(await _compare_items(page, report))
+        report.counts.variants += len(page.nodes)
+        await keep(report)
+    await _remove_unlisted(report, seen)
+    return seen.items
+
+
+async def _compare_products(page: Page[VariantNode], report: Report, seen: Seen) -> None:
+    listed = map_products(page.nodes)
+    variants = [variant.shopify_id for product in listed for variant in product.variants]
+    rows = {row["shopify_variant_id"]: dict(row) for row in await fetch(FIND, variants)}
+    seen.variants.update(variants)
+    equal = []
+    for product in listed:
+        seen.products.add(product.shopify_id)
+        told = tell(page.asked_at, product.updated_at)
+        if found := _differences(product, rows):
+            for difference in found:
+                report.differ(difference)
+            if not report.dry_run:
+                seen.versions[product.shopify_id] = told.version
+                await _repair_product(product, told, report)
+        elif product.updated_at is not None:
+            equal.append((product.shopify_id, 0, equal_as_of(product.updated_at, page.asked_at)))
+    if not report.dry_run:
+        await versions.advance_all(Kind.PRODUCT, equal)
+
+
+def _differences(product: ShopProduct, rows: Mapping[int, Mapping[str, object]]) -> list[Difference]:
+    found = []
+    for variant in product.variants:
+        row = rows.get(variant.shopify_id)
+        sku = variant.sku if isinstance(variant.sku, str) else ""
+        changes = {"exists": (False, True)} if row is None else changes_of(variant, row)
+        for field, (ours, theirs) in changes.items():
+            found.append(Difference("variant", variant.shopify_id, sku, field, ours, theirs))
+    return found
+
+
+async def _repair_product(product: ShopProduct, told: Told, report: Report) -> None:
+    async def save() -> Outcome:
+        if not await versions.advance(Kind.PRODUCT, product.shopify_id, told.version):
+            return KEPT
+        return await products.save_product(product, told)
+
+    outcome = await repair(save)
+    report.note(outcome)
+    await inbox.wake(outcome.known)
+
+
+async def _compare_items(page: Page[VariantNode], report: Report) -> Collection[int]:
+    """Which there are, and what they cost; their SKU is their variant's. Behind the products, so that new ones are
+    there."""
+    listed = {id_of(node.inventory_item.id): node.inventory_item for node in page.nodes}
+    equal = []
+    for row in await fetch(FIND_COSTS, list(listed)):
+        item, cost = listed[row["item"]], cost_of(listed[row["item"]])
+        if cost == row["cost_price"]:
+            equal.append((row["item"], 0, equal_as_of(item.updated_at, page.asked_at)))
+            continue
+        report.differ(Difference("item", row["item"], row["sku"], "cost_price", row["cost_price"], cost))
+        if not report.dry_run:
+            await _repair_item(row["item"], cost, tell(page.asked_at, item.updated_at), report)
+    if not report.dry_run:
+        await versions.advance_all(Kind.ITEM, equal)
+    return list(listed)
+
+
+async def _repair_item(item_id: int, cost: Decimal | None, told: Told, report: Report) -> None:
+    async def save() -> Outcome:
+        if cost is not None and not 0 <= cost <= LARGEST:
+            return Outcome(results=(Result(Became.REFUSED, item_id),))
+        return await items.save_item(item_id, sku=UNSET, cost=cost, told=told)
+
+    report.note(await repair(save))
+
+
+async def _remove_unlisted(report: Report, seen: Seen) -> None:
+    """Raises NothingListed: a shop without anything is more likely a token that may not see it."""
+    behind = -1
+    while linked := await fetch(LINKED, behind, settings.shopify_shop):
+        behind = linked[-1]["shopify_variant_id"]
+        if not seen.variants:
+            raise NothingListed("The shop lists no products, and there are some of it here: nothing was removed.")
+        gone = [row for row in linked if row["shopify_variant_id"] not in seen.variants]
+        for row in gone:
+            report.differ(Difference("variant", row["shopify_variant_id"], row["sku"], "exists", True, False))
+        if not report.dry_run:
+            await _remove(gone, report, seen)
+
+
+async def _remove(gone: Sequence[asyncpg.Record], report: Report, seen: Seen) -> None:
+    by_product: defaultdict[int | None, list[asyncpg.Record]] = defaultdict(list)
+    for row in gone:
+        by_product[row["shopify_product_id"]].append(row)
+    for product_id, rows in by_product.items():
+        told = tell(report.started_at)
+        if product_id in seen.versions:
+            # What this very pass has written must not stand in its way.
+            told = structs.replace(told, version=max(told.version, seen.versions[product_id]))
+        report.note(await _remove_variants(product_id, rows, told, is_gone=product_id not in seen.products))
+
+
+async def _remove_variants(
+    product_id: int | None, rows: Sequence[asyncpg.Record], told: Told, *, is_gone: bool
+) -> Outcome:
+    """`is_gone`: nothing of its product is listed any more."""
+    variants = [row["id"] for row in rows], [row["shopify_variant_id"] for row in rows]
+
+    async def remove() -> Outcome:
+        if product_id is not None and not await versions.advance(
+            Kind.PRODUCT, product_id, told.version, is_removed=is_gone
+        ):
+            return KEPT
+        still = [row["id"] for row in await fetch(STILL_LINKED, *variants)]
+        return Outcome(results=await removal.remove_variants(still, told))
+
+    return await repair(remove)

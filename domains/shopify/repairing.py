@@ -1,0 +1,31 @@
+"""One repair: a transaction that is tried again when somebody comes between, and that stops no other repair."""
+
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+
+from domains.catalog.races import RACES, despite_races
+from domains.shopify.outcomes import Became, Outcome, Result
+from lib import log
+from lib.errors import AppError
+from piccolo_conf import transaction
+
+logger = log.get("shopify")
+
+# What is here is newer than the shop's answer.
+KEPT = Outcome(results=(Result(Became.KEPT),))
+REFUSALS = (*RACES, AppError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+
+
+async def repair(save: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """What became of it. What cannot be written is refused, and told in the log."""
+
+    async def act() -> Outcome:
+        async with transaction():
+            return await save()
+
+    try:
+        return await despite_races(act)
+    except REFUSALS as error:
+        logger.warning("shopify_repair_refused", error=type(error).__name__)
+        return Outcome(results=(Result(Became.REFUSED),))

@@ -1,0 +1,121 @@
+"""Which product a variant is, and which SKU it has, when others want the same one."""
+
+import asyncio
+from decimal import Decimal
+
+import httpx
+
+from domains.shopify import jobs
+from piccolo_conf import execute, fetch
+from tests.catalog.making import make_product
+from tests.inventory.shelves import adjust
+from tests.shopify.assortment import (
+    BLACK,
+    BRASS,
+    BRASS_ITEM,
+    LAMP,
+    assert_laws,
+    became,
+    black,
+    brass,
+    know,
+    lamp,
+    minute,
+    numbered,
+    product_of,
+    said,
+    skus,
+    tell_lamp,
+)
+from tests.shopify.making import row_of, send, settle
+
+
+async def make_due() -> None:
+    """What is parked is tried again now."""
+    await execute("UPDATE inbound_webhook SET next_attempt_at = now() WHERE state = 'parked'")
+    await settle()
+
+
+async def test_a_product_of_ours_with_the_same_sku_is_taken_over(admin: httpx.AsyncClient) -> None:
+    ours = await make_product(admin, "lamp-brass", stock=2, cost_price="9.00")
+    row = await tell_lamp(admin)
+    product = await product_of(BRASS)
+    assert became(row) == ["updated", "created"]
+    assert (product["id"], product["sku"], product["cost_price"]) == (ours["id"], "LAMP-BRASS", Decimal("9.00"))
+    assert product["inventory_quantity"] == 7
+    await assert_laws()
+
+
+async def test_a_sku_of_another_variant_parks_its_own_variant_only(admin: httpx.AsyncClient) -> None:
+    await tell_lamp(admin, 0, numbered(1, sku="lamp-BRASS"), id=LAMP + 1)
+    row = await tell_lamp(admin, 0)
+    assert (said(row), row["awaits"]) == (("parked", "sku_taken"), None)
+    assert (became(row), row["detail"]) == (["parked", "created"], "Another product has the SKU LAMP-BRASS.")
+    await tell_lamp(admin, 1, numbered(1, sku="OTHER"), id=LAMP + 1)
+    await make_due()
+    assert said(await row_of(row["id"])) == ("processed", None)
+    assert (await product_of(BRASS))["sku"] == "LAMP-BRASS"
+
+
+async def test_a_known_variant_keeps_its_sku_while_another_has_the_new_one(admin: httpx.AsyncClient) -> None:
+    await tell_lamp(admin, 0)
+    await make_product(admin, "TAKEN")
+    row = await tell_lamp(admin, 1, brass(sku="TAKEN", price="1.00"), black(price="2.00"))
+    assert (said(row)[1], became(row)) == ("sku_taken", ["parked", "updated"])
+    product = await product_of(BRASS)
+    assert (product["sku"], product["price"]) == ("LAMP-BRASS", Decimal("1.00"))
+
+
+async def test_two_variants_with_one_sku_give_one_product(client: httpx.AsyncClient) -> None:
+    row = await tell_lamp(client, 0, brass(sku="SAME"), black(sku="same"))
+    assert (said(row)[0], became(row)) == ("parked", ["created", "parked"])
+
+
+async def test_what_is_parked_books_no_stock_again(admin: httpx.AsyncClient) -> None:
+    await make_product(admin, "TAKEN")
+    await tell_lamp(admin, 0)
+    row = await tell_lamp(admin, 1, brass(sku="TAKEN", inventory_quantity=5), black())
+    await adjust(admin, (await product_of(BRASS))["id"], delta=-1)
+    await make_due()
+    assert (await row_of(row["id"]))["attempts"] == 2
+    assert (await product_of(BRASS))["inventory_quantity"] == 4
+
+
+async def test_skus_are_swapped(client: httpx.AsyncClient) -> None:
+    await tell_lamp(client, 0)
+    row = await tell_lamp(client, 1, brass(sku="LAMP-BLACK"), black(sku="lamp-brass"))
+    assert became(row) == ["updated", "updated"]
+    assert ((await product_of(BRASS))["sku"], (await product_of(BLACK))["sku"]) == ("LAMP-BLACK", "lamp-brass")
+
+
+async def test_a_sku_that_another_variant_leaves_goes_to_a_new_one(client: httpx.AsyncClient) -> None:
+    await tell_lamp(client, 0, brass())
+    row = await tell_lamp(client, 1, black(sku="LAMP-BRASS"), brass(sku="LAMP-GOLD"))
+    assert became(row) == ["created", "updated"]
+    assert await skus() == {"LAMP-BRASS": True, "LAMP-GOLD": True}
+
+
+async def test_swaps_stop_where_a_stranger_is_in_the_way(admin: httpx.AsyncClient) -> None:
+    await tell_lamp(admin, 0, numbered(1), numbered(2), numbered(3))
+    await make_product(admin, "TAKEN")
+    chain = [numbered(1, sku="LAMP-2"), numbered(2, sku="LAMP-3"), numbered(3, sku="TAKEN")]
+    row = await tell_lamp(admin, 1, *chain)
+    assert became(row) == ["parked", "parked", "parked"]
+    assert list(await skus()) == ["LAMP-1", "LAMP-2", "LAMP-3", "TAKEN"]
+
+
+async def test_a_sku_that_an_item_told_later_stays(client: httpx.AsyncClient) -> None:
+    await tell_lamp(client, 0)
+    await know("item", BRASS_ITEM, 9)
+    await tell_lamp(client, 1, brass(sku="OLDER"), black(sku="NEWER"))
+    assert list(await skus()) == ["LAMP-BRASS", "NEWER"]
+
+
+async def test_two_products_that_want_one_sku_at_once_give_it_to_one(client: httpx.AsyncClient) -> None:
+    for number in range(6):
+        told = lamp(0, numbered(number, sku="ONE"), id=LAMP + number)
+        await send(client, "products/create", told, triggered_at=minute(0))
+    await asyncio.gather(*(jobs.work_one() for _ in range(6)))
+    await settle()
+    rows = await fetch("SELECT state, count(*) FROM inbound_webhook GROUP BY 1 ORDER BY 1")
+    assert {row["state"]: row["count"] for row in rows} == {"parked": 5, "processed": 1}
