@@ -17,7 +17,7 @@ from lib.actor import Source
 from piccolo_conf import execute, fetch, fetch_row, fetch_value, transaction
 
 # Relies on sales_order_shopify_key.
-FIND = "SELECT id, status FROM sales_order WHERE shopify_order_id = $1 FOR NO KEY UPDATE"
+FIND = "SELECT id, status, currency FROM sales_order WHERE shopify_order_id = $1 FOR NO KEY UPDATE"
 
 RECORD = """
     INSERT INTO sales_order (id, number, status, customer_name, email, phone, shipping_address, currency, total, source,
@@ -58,8 +58,13 @@ FORGET = """
     SET customer_name = '', email = '', phone = '', shipping_address = '', shopify_customer_id = NULL
     WHERE shopify_order_id = ANY($1::bigint[])
 """
-FORGET_NOTES = """
+FORGET_REFUND_NOTES = """
     UPDATE sales_refund SET note = '' WHERE note <> '' AND sales_order IN (
+        SELECT id FROM sales_order WHERE shopify_order_id = ANY($1::bigint[]))
+"""
+# Relies on delivery_order. What is noted for whoever delivers may tell of where somebody lives.
+FORGET_DELIVERY_NOTES = """
+    UPDATE delivery SET notes = '' WHERE notes <> '' AND sales_order IN (
         SELECT id FROM sales_order WHERE shopify_order_id = ANY($1::bigint[]))
 """
 
@@ -123,6 +128,7 @@ class Known(msgspec.Struct, frozen=True):
 
     id: int
     status: SaleStatus
+    currency: str
 
 
 class Numbered(msgspec.Struct, frozen=True):
@@ -136,7 +142,7 @@ class Numbered(msgspec.Struct, frozen=True):
 async def find(shopify_id: int) -> Known | None:
     """Locked until the open transaction ends."""
     row = await fetch_row(FIND, shopify_id)
-    return None if row is None else Known(row["id"], SaleStatus(row["status"]))
+    return None if row is None else Known(row["id"], SaleStatus(row["status"]), row["currency"])
 
 
 async def record(order: ShopOrder) -> Known:
@@ -164,7 +170,7 @@ async def record(order: ShopOrder) -> Known:
         )
         await execute(RECORD_LINES, order_id, *_columns(order.lines))
         await _tell("order.placed", order_id)
-    return Known(order_id, SaleStatus.PLACED)
+    return Known(order_id, SaleStatus.PLACED, order.currency)
 
 
 async def cancel(order_id: int, cancelled_at: datetime, updated_at: datetime, note: str) -> bool:
@@ -211,7 +217,8 @@ async def forget_people(shopify_ids: Collection[int]) -> None:
     """Who bought, and what was noted of it: number, lines and amounts stay."""
     async with transaction():
         await execute(FORGET, list(shopify_ids))
-        await execute(FORGET_NOTES, list(shopify_ids))
+        await execute(FORGET_REFUND_NOTES, list(shopify_ids))
+        await execute(FORGET_DELIVERY_NOTES, list(shopify_ids))
 
 
 def _columns(lines: Sequence[ShopLine]) -> tuple[list[object], ...]:

@@ -30,13 +30,15 @@ LONGEST_PAUSE_SECONDS = 60.0
 # Points are told in whole numbers.
 SPARE_SECONDS = 0.1
 LONGEST_MESSAGE = 300
+# No query may cost more.
+DEAREST_QUERY = 1000
 # What time does not mend.
 FINAL_ERRORS = (BadUrl, BlockedAddress, TlsFailed)
 TOO_MANY_REQUESTS = 429
 FIRST_SERVER_ERROR = 500
 OK = 200
 REFUSALS = {
-    401: "Shopify does not accept SHOPIFY_ACCESS_TOKEN (401).",
+    401: "Shopify does not accept our token (401): SHOPIFY_ACCESS_TOKEN, or that of SHOPIFY_CLIENT_ID.",
     402: "Shopify has frozen the shop (402).",
     403: "Shopify refuses the app access to the shop (403).",
     404: "There is no such shop, or not this version of its API (404): see SHOPIFY_SHOP and SHOPIFY_API_VERSION.",
@@ -117,10 +119,10 @@ class Bucket:
             self.costs[query] = cost.requested_query_cost
 
     def seconds_until(self, query: str) -> float:
-        """Until what the query cost the last time is there; 0 for one that was never asked."""
+        """Until what the query cost the last time is there; one that was never asked may cost all that is allowed."""
         restored = (time.monotonic() - self.told_at) * self.status.restore_rate
         available = min(self.status.maximum_available, self.status.currently_available + restored)
-        missing = min(self.costs.get(query, 0), self.status.maximum_available) - available
+        missing = min(self.costs.get(query, DEAREST_QUERY), self.status.maximum_available) - available
         return missing / max(self.status.restore_rate, 1) + SPARE_SECONDS if missing > 0 else 0.0
 
 

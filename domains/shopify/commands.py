@@ -10,7 +10,6 @@ from lib import egress
 from lib.commands import runs
 from lib.terminal import say
 from piccolo_conf import pool
-from queues.job import disconnect
 
 MOST_TOLD = 50
 # A repair may have to wait for others' locks.
@@ -33,7 +32,6 @@ async def reconcile_(*, dry_run: bool, as_json: bool) -> None:
     """Compare all products and levels with the shop, repair what differs and tell it."""
     async with pool(4, longest_seconds=LONGEST_STATEMENT_SECONDS), egress.opened():
         report = await reconcile(dry_run=dry_run)
-    await disconnect()
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:

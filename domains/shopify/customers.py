@@ -10,18 +10,18 @@ NAMES_NOBODY = "Expected a customer or orders: it names neither."
 
 
 async def take_data_request(payload: CustomerPayload, told: Told) -> Outcome:
-    """What we hold of a customer are their orders: a letter lists those, and somebody answers."""
+    """What we hold of a customer are their orders: a letter lists those, and somebody answers. Of somebody who was
+    forgotten since there is nothing to tell."""
     await forgetting.respect_redactions()
     order_ids = await _find_orders(payload, payload.orders_requested)
     if order_ids is None:
         return failed(NAMES_NOBODY)
+    if await forgetting.is_forgotten(None, payload.customer_id, told.version.triggered_at):
+        return await forgetting.blank_own(told, Outcome())
     orders = await shop_orders.find_numbers(order_ids)
     written = await letters.write_data_request(orders, told)
     results = tuple(Result(Became.UNCHANGED, order.shopify_id, order=order.id) for order in orders)
-    outcome = Outcome(results=results, letters=written, detail="" if written else letters.NOBODY_TO_MAIL)
-    if await forgetting.is_forgotten(None, payload.customer_id, told.version.triggered_at):
-        return await forgetting.blank_own(told, outcome)
-    return outcome
+    return Outcome(results=results, letters=written, detail="" if written else letters.NOBODY_TO_MAIL)
 
 
 async def take_redaction(payload: CustomerPayload, told: Told) -> Outcome:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from domains.catalog.races import Raced
 from domains.shopify import versions
 from domains.shopify.outcomes import Outcome
 from domains.shopify.tables import InboundReason, InboundState, Kind
@@ -28,8 +29,9 @@ IS_FORGOTTEN = """
         OR EXISTS (SELECT FROM shopify_version WHERE shopify_id = $2 AND kind = 'redacted_customer'
                    AND ($3::timestamptz IS NULL OR triggered_at >= $3))
 """
-# What another worker has just then waits for our lock, and finds on its own that its person is forgotten; so
-# nobody has to wait for it. What is pending or parked could do nothing without its body.
+# What another worker has just then waits for our lock, and finds on its own that its person is forgotten; so nobody has
+# to wait for it. (Of a shop it finds nothing: `STILL_AT_WORK`.) What is pending or parked could do nothing without its
+# body.
 BLANK = """
     WITH whose AS MATERIALIZED (
         SELECT id FROM inbound_webhook WHERE {whose} AND body <> '' AND id <> $1 FOR NO KEY UPDATE SKIP LOCKED
@@ -44,6 +46,11 @@ BLANK = """
 # Rely on inbound_webhook_customer and inbound_webhook_order; that of a shop reads all of them, once in its life.
 OF_CUSTOMER = "(customer_id = $4 OR order_id = ANY($5::bigint[]))"
 OF_SHOP = "shop = $4"
+# Relies on inbound_webhook_unsettled.
+STILL_AT_WORK = """
+    SELECT EXISTS (SELECT FROM inbound_webhook
+                   WHERE state IN ('pending', 'parked') AND shop = $1 AND body <> '' AND id <> $2)
+"""
 BLANK_OWN = """
     UPDATE inbound_webhook
     SET body = '', customer_id = NULL, subject = CASE WHEN subject LIKE 'customer:%' THEN '' ELSE subject END
@@ -82,7 +89,11 @@ async def blank_bodies_of(customer_id: int | None, order_ids: Collection[int], t
 
 
 async def blank_bodies_at(shop: str, told: Told) -> int:
-    return await _blank(OF_SHOP, told, shop)
+    """As above. Raises Raced when a worker has one of them, and waits to record its person."""
+    blanked = await _blank(OF_SHOP, told, shop)
+    if await fetch_value(STILL_AT_WORK, shop, told.webhook_id or 0):
+        raise Raced
+    return blanked
 
 
 async def blank_own(told: Told, outcome: Outcome) -> Outcome:

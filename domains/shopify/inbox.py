@@ -35,7 +35,8 @@ STORE = """
 DUE = "state IN ('pending', 'parked') AND next_attempt_at <= $1"
 IS_DUE = f"SELECT EXISTS (SELECT FROM inbound_webhook WHERE {DUE})"
 CLAIM = f"""
-    SELECT id, shop, topic, body, triggered_at, received_at, state, attempts FROM inbound_webhook WHERE {DUE}
+    SELECT id, shop, topic, customer_id, order_id, body, triggered_at, received_at, state, attempts
+    FROM inbound_webhook WHERE {DUE}
     ORDER BY next_attempt_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """
 SETTLE = """
@@ -43,11 +44,17 @@ SETTLE = """
         attempts = attempts + 1, processed_at = $7, next_attempt_at = $8
     WHERE id = $1
 """
-PUT_OFF = "UPDATE inbound_webhook SET attempts = attempts + 1, next_attempt_at = $2 WHERE id = $1"
-GIVE_UP = """
-    UPDATE inbound_webhook SET state = 'failed', reason = 'internal', detail = $2, attempts = attempts + 1,
-        processed_at = $3
-    WHERE id = $1
+# The lock went with the transaction: whoever has settled it since, or put it off, has the last word.
+IS_AS_CLAIMED = "id = $1 AND state = $2 AND attempts = $3"
+PUT_OFF = f"""
+    UPDATE inbound_webhook SET state = 'pending', reason = NULL, detail = '', awaits = NULL, processed_at = NULL,
+        attempts = $4, next_attempt_at = $5
+    WHERE {IS_AS_CLAIMED}
+"""
+GIVE_UP = f"""
+    UPDATE inbound_webhook SET state = 'failed', reason = 'internal', detail = $4, attempts = attempts + 1,
+        processed_at = $5
+    WHERE {IS_AS_CLAIMED}
 """
 # Relies on inbound_webhook_awaits.
 WAKE = """
@@ -80,14 +87,15 @@ class BodyIsGone(Conflict):
 
 
 async def store(sent: Sent) -> int | None:
-    """Its id; None for one that is here already. What nobody handles is settled at once."""
+    """Its id; None for one that is here already. What nobody handles is settled at once, unless it tells of somebody:
+    they may be forgotten."""
     now = clock.now()
-    is_handled = sent.topic in HANDLED
-    state = InboundState.PENDING if is_handled else InboundState.IGNORED
-    reason = None if is_handled else InboundReason.UNHANDLED_TOPIC
-    detail = "" if is_handled else unhandled().detail
+    is_work = sent.topic in HANDLED or sent.customer_id is not None or sent.order_id is not None
+    state = InboundState.PENDING if is_work else InboundState.IGNORED
+    reason = None if is_work else InboundReason.UNHANDLED_TOPIC
+    detail = "" if is_work else unhandled().detail
     given = (sent.shop, sent.topic, sent.webhook_id, sent.event_id, sent.api_version, sent.triggered_at, sent.subject)
-    told = (sent.customer_id, sent.order_id, sent.body, state, reason, detail, now, None if is_handled else now)
+    told = (sent.customer_id, sent.order_id, sent.body, state, reason, detail, now, None if is_work else now)
     stored: int | None = await fetch_value(STORE, *given, *told)
     return stored
 
@@ -120,13 +128,14 @@ async def settle(webhook: Webhook, outcome: Outcome) -> None:
 
 async def note_failure(webhook: Webhook, error: Exception, *, is_race: bool) -> None:
     """The transaction of its effect is lost: it is tried again later, at once where somebody else only came between,
-    and given up after ten attempts."""
-    now = clock.now()
-    if webhook.attempts + 1 >= MOST_ATTEMPTS:
-        await execute(GIVE_UP, webhook.id, f"Stockroom failed ({type(error).__name__}).", now)
+    and given up after ten attempts. How often it was parked before is none of its failures."""
+    now, claimed = clock.now(), (webhook.id, webhook.state, webhook.attempts)
+    failures = 0 if webhook.state is InboundState.PARKED else webhook.attempts
+    if failures + 1 >= MOST_ATTEMPTS:
+        await execute(GIVE_UP, *claimed, f"Stockroom failed ({type(error).__name__}).", now)
     else:
-        is_soon = is_race and webhook.attempts < MOST_RACES
-        await execute(PUT_OFF, webhook.id, now if is_soon else now + FIRST_PAUSE * 2**webhook.attempts)
+        is_soon = is_race and failures < MOST_RACES
+        await execute(PUT_OFF, *claimed, failures + 1, now if is_soon else now + FIRST_PAUSE * 2**failures)
 
 
 async def wake(awaited: Collection[str]) -> None:

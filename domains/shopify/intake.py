@@ -144,13 +144,15 @@ def _find_customer(topic: str, payload: Mapping[str, Any]) -> int | None:
     customer = payload.get("customer")
     if isinstance(customer, dict):
         return _id(customer, "id")
-    return _id(payload, "id") if topic.startswith("customers/") else None
+    return _id(payload, "id") if topic.startswith("customers/") else _id(payload, "customer_id")
 
 
 def _find_order(topic: str, payload: Mapping[str, Any]) -> int | None:
-    edit = payload.get("order_edit")
+    edit, order = payload.get("order_edit"), payload.get("order")
     if isinstance(edit, dict):
         return _id(edit, "order_id")
+    if isinstance(order, dict):
+        return _id(order, "id")
     return _id(payload, "id") if topic.startswith("orders/") else _id(payload, "order_id")
 
 

@@ -8,18 +8,16 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from domains.catalog import linking
-from domains.catalog.cleaning import clean_sku
 from domains.catalog.products import change_product
 from domains.catalog.schemas import ProductPatch
 from domains.shopify import versions
+from domains.shopify.mapping import read_amount, read_sku
 from domains.shopify.outcomes import Became, Outcome, Result, failed, ignored, name_item, parked, stale
 from domains.shopify.payloads import ItemPayload
 from domains.shopify.tables import InboundReason, InboundState, Kind
 from domains.shopify.webhooks import Told
-from lib.money import Money, parse_money, read_number
+from lib.money import Money
 from piccolo_conf import fetch, fetch_row, fetch_value
-
-LONGEST_SKU = 100
 
 # Relies on product_shopify_item_key.
 LOCK = """
@@ -31,11 +29,12 @@ IS_BURIED = """
     SELECT EXISTS (SELECT FROM shopify_version WHERE shopify_id = $1 AND kind = 'item' AND is_removed)
         AND NOT EXISTS (SELECT FROM product WHERE shopify_inventory_item_id = $1)
 """
-# Relies on shopify_version_key and inbound_webhook_subject.
+# Relies on shopify_version_key and, by its own words, on inbound_webhook_subject.
 WAITING = """
     SELECT v.shopify_id FROM shopify_version v
     JOIN inbound_webhook w ON w.subject = 'item:' || v.shopify_id AND w.triggered_at = v.triggered_at
     WHERE v.kind = 'item' AND v.shopify_id = ANY($1::bigint[]) AND w.state = 'parked' AND w.reason = 'sku_taken'
+        AND w.subject <> ''
 """
 # Relies on product_sku_key.
 IS_TAKEN = "SELECT EXISTS (SELECT FROM product WHERE lower(sku) = lower($1) AND id <> $2)"
@@ -76,10 +75,10 @@ async def save_item(
     if (item := await find_item(item_id)) is None:
         return await_item(item_id)
     try:
-        wanted = _read_sku(sku)
+        wanted = read_sku(sku) or None
     except ValueError as error:
         await _write(item, None, cost)
-        return failed(f"sku: {error}")
+        return failed(str(error))
     if wanted == item.sku or not await _tells_sku(item, told):
         wanted = None
     if wanted is not None and await _is_taken(wanted, item.product_id):
@@ -116,27 +115,10 @@ def await_item(item_id: int) -> Outcome:
 
 async def _take(payload: ItemPayload, told: Told, *, is_new: bool) -> Outcome:
     try:
-        cost = _read_cost(payload.cost)
+        cost = read_amount(payload.cost, "cost")
     except ValueError as error:
-        return failed(f"cost: {error}")
+        return failed(str(error))
     return await save_item(payload.id, sku=payload.sku, cost=UNSET if is_new and cost is None else cost, told=told)
-
-
-def _read_cost(told: str | float | UnsetType | None) -> Decimal | UnsetType | None:
-    """Raises ValueError with a plain sentence."""
-    if isinstance(told, str):
-        return parse_money(told.strip()) if told.strip() else None
-    return told if told is None or isinstance(told, UnsetType) else read_number(told)
-
-
-def _read_sku(told: str | UnsetType | None) -> str | None:
-    """None for what says nothing. Raises ValueError with a plain sentence."""
-    if not isinstance(told, str) or not told.strip():
-        return None
-    sku = clean_sku(told)
-    if len(sku) > LONGEST_SKU:
-        raise ValueError(f"must be at most {LONGEST_SKU} characters long")
-    return sku
 
 
 async def _tells_sku(item: Item, told: Told) -> bool:

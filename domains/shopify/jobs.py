@@ -18,8 +18,11 @@ from queues.job import job
 logger = log.get("shopify")
 
 IDLE_SECONDS = 0.25
-LONGEST_TURN_SECONDS = 120
+# Longer than any statement of a worker may take, which ends as an error of its webhook.
+LONGEST_TURN_SECONDS = 900
 TURN_SECONDS = 45
+# One that has to wait for long must not keep the others: a second turn goes on beside it.
+MOST_TURNS = 2
 # Of one process: each has a connection, and two of the same product wait for each other.
 LANES = 4
 WAKE_EVERY_SECONDS = 30
@@ -39,13 +42,17 @@ class Turn:
                 raise error
         return sum(settled for settled in ended if isinstance(settled, int))
 
+    @property
+    def takes_on(self) -> bool:
+        return time.monotonic() < self.ends_at
+
     def stop(self) -> None:
         self.ends_at = 0
 
     async def _work(self) -> int:
         """Each webhook in a task of its own: a connection that dies in one cannot trouble the next."""
         settled = 0
-        while time.monotonic() < self.ends_at and await asyncio.create_task(work_one()):
+        while self.takes_on and await asyncio.create_task(work_one()):
             settled += 1
         return settled
 
@@ -56,7 +63,7 @@ _at_work: set[Turn] = set()
 @job("process_inbox", timeout=LONGEST_TURN_SECONDS, rings_apart=1)
 async def process_inbox() -> None:
     """Until nothing is due, once for each process; any number of processes may."""
-    if _at_work:
+    if not _has_room():
         return
     turn = Turn()
     _at_work.add(turn)
@@ -66,6 +73,10 @@ async def process_inbox() -> None:
         _at_work.discard(turn)
     if settled:
         await cache.forget("orders")
+
+
+def _has_room() -> bool:
+    return len(_at_work) < MOST_TURNS and not any(turn.takes_on for turn in _at_work)
 
 
 def stop_processing() -> None:
@@ -91,7 +102,7 @@ class Watch:
         if time.monotonic() - self.woken_at >= WAKE_EVERY_SECONDS:
             self.woken_at = time.monotonic()
             await inbox.wake_known()
-        if not _at_work and await inbox.is_any_due():
+        if _has_room() and await inbox.is_any_due():
             await process_inbox.ring_or_run()
         return True
 
@@ -101,10 +112,10 @@ async def work_one() -> bool:
     claimed: list[Webhook] = []
     try:
         outcome = await _settle_one(claimed)
-    except GOODBYES:
-        raise
     except Exception as error:  # Whatever a payload provokes must not stop the others.
-        if not claimed:
+        # A statement that took too long is an OSError too; but the database is there.
+        is_away = isinstance(error, GOODBYES) and not isinstance(error, TimeoutError)
+        if is_away or not claimed:
             raise
         await _put_off(claimed[0], error)
         return True

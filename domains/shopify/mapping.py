@@ -104,7 +104,7 @@ def _map_shared(payload: ProductPayload) -> dict[str, object]:
 def _map_variant(payload: ProductPayload, variant: VariantPayload, shared: Mapping[str, object]) -> ShopVariant:
     problem, sku, prices, quantity = "", variant.sku, {}, variant.inventory_quantity
     try:
-        sku = _map_sku(variant.sku)
+        sku = read_sku(variant.sku)
         prices = _map_prices(variant)
         quantity = _map_quantity(variant)
     except ValueError as error:
@@ -126,8 +126,8 @@ def _map_variant(payload: ProductPayload, variant: VariantPayload, shared: Mappi
     )
 
 
-def _map_sku(told: str | UnsetType | None) -> str | UnsetType | None:
-    """None for a blank one. Raises ValueError with a plain sentence."""
+def read_sku(told: str | UnsetType | None) -> str | UnsetType | None:
+    """None for a blank one. Raises ValueError with a plain sentence that names the field."""
     if not isinstance(told, str):
         return told
     if not told.strip():
@@ -153,10 +153,11 @@ def _map_prices(variant: VariantPayload) -> dict[str, Decimal | None]:
 
 def read_amount(told: Amount | UnsetType | None, field: str) -> Decimal | UnsetType | None:
     """None for null or blank. Raises ValueError with a plain sentence that names the field."""
+    told = told.strip() if isinstance(told, str) else told
     if told is None or told is UNSET or told == "":
         return UNSET if told is UNSET else None
     try:
-        return parse_money(told.strip()) if isinstance(told, str) else read_number(float(told))
+        return parse_money(told) if isinstance(told, str) else read_number(float(told))
     except (ValueError, OverflowError):
         raise ValueError(f"{field}: expected an amount of 0 to {LARGEST} with at most two decimals") from None
 
@@ -180,7 +181,8 @@ def _map_name(payload: ProductPayload, variant: VariantPayload) -> str | UnsetTy
 
 
 def _map_options(payload: ProductPayload, variant: VariantPayload) -> dict[str, str] | UnsetType:
-    """What is chosen of each option, by its name; UNSET where names or choices are not told."""
+    """What is chosen of each option, by its name; UNSET where names or choices are not told, and of a product that has
+    no options there: those that it has here are ours."""
     given = [(option.position, _plain(option.name)) for option in payload.options or ()]
     if all(isinstance(position, int) for position, _name in given):
         given.sort(key=lambda option: option[0] or 0)
@@ -188,7 +190,7 @@ def _map_options(payload: ProductPayload, variant: VariantPayload) -> dict[str, 
     if not pairs or any(choice is UNSET for _option, choice in pairs):
         return UNSET
     if [(name, choice) for (_position, name), choice in pairs] == [(NO_OPTION, NO_CHOICE)]:
-        return {}
+        return UNSET
     chosen = {_cut(name, LONGEST_OPTION): _cut(_plain(choice), LONGEST_TEXT) for (_place, name), choice in pairs}
     return {name: choice for name, choice in chosen.items() if name and choice}
 

@@ -72,11 +72,11 @@ def find_cancellation(payload: OrderPayload, told: Told, *, is_cancelled: bool) 
     return read_moment(payload.cancelled_at) or told.version.updated_at, note
 
 
-def map_refund(payload: RefundPayload, told: Told) -> ShopRefund:
-    """Raises BadPayload that names the amount."""
+def map_refund(payload: RefundPayload, told: Told, currency: str) -> ShopRefund:
+    """`currency` is its order's. Raises BadPayload that names the amount."""
     refunded_at = read_moment(payload.processed_at) or read_moment(payload.created_at) or told.version.updated_at
     lines = tuple(map(_map_refunded, payload.refund_line_items or ()))
-    return ShopRefund(payload.id, _add_up(payload), _cut(payload.note, LONGEST_NOTE), lines, refunded_at)
+    return ShopRefund(payload.id, _add_up(payload, currency), _cut(payload.note, LONGEST_NOTE), lines, refunded_at)
 
 
 def read_amount(amount: Decimal | None, name: str) -> Decimal:
@@ -107,15 +107,27 @@ def _map_line(line: LinePayload) -> ShopLine:
     )
 
 
-def _add_up(payload: RefundPayload) -> Decimal:
-    """What went back to somebody. Without word of any transaction it is what the lines cost with their taxes."""
-    if payload.transactions is None:
-        costs = [(line.subtotal, line.total_tax) for line in payload.refund_line_items or ()]
-        amounts = [amount for cost in costs for amount in cost]
-    else:
-        paid = [one for one in payload.transactions if one.kind == "refund" and one.status == "success"]
-        amounts = [one.amount for one in paid]
-    return read_amount(sum((read_amount(amount, "amount") for amount in amounts), Decimal(0)), "amount")
+def _add_up(payload: RefundPayload, currency: str) -> Decimal:
+    """What went back to somebody. Without word of any transaction, or where it was paid in another currency than the
+    order's, it is what was given back by the shop's own reckoning."""
+    paid = [one for one in payload.transactions or () if one.kind == "refund" and one.status == "success"]
+    amounts = [read_amount(one.amount, "transactions[...].amount") for one in paid]
+    if payload.transactions is None or any(one.currency not in {None, currency} for one in paid):
+        amounts = _reckon(payload)
+    return read_amount(max(sum(amounts, Decimal(0)), Decimal(0)), "amount")
+
+
+def _reckon(payload: RefundPayload) -> list[Decimal]:
+    """What the lines cost with their taxes, and what was given back beside them."""
+    costs = [amount for line in payload.refund_line_items or () for amount in (line.subtotal, line.total_tax)]
+    more = [amount for one in payload.order_adjustments or () for amount in (one.amount, one.tax_amount)]
+    return [read_amount(amount, "refund_line_items[...]") for amount in costs] + [_read_back(amount) for amount in more]
+
+
+def _read_back(amount: Decimal | None) -> Decimal:
+    """Of an adjustment, which is below zero for what went back."""
+    told = Decimal(0) if amount is None else amount
+    return read_amount(told.copy_abs(), "order_adjustments[...]").copy_sign(told.copy_negate())
 
 
 def _map_refunded(line: RefundedLinePayload) -> RefundedLine:

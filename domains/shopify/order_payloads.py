@@ -12,7 +12,7 @@ from lib.integers import LARGEST_BIGINT, LARGEST_INTEGER
 
 ShopifyId: TypeAlias = Annotated[int, Meta(ge=0, le=LARGEST_BIGINT)]
 Quantity: TypeAlias = Annotated[int, Meta(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
-Currency: TypeAlias = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Currency: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
 
 
 class AddressPayload(msgspec.Struct, frozen=True):
@@ -72,11 +72,20 @@ class OrderPayload(msgspec.Struct, frozen=True):
 
 
 class TransactionPayload(msgspec.Struct, frozen=True):
-    """`kind` is refund for money that goes back, `status` success, pending, failure or error."""
+    """`kind` is refund for money that goes back, `status` success, pending, failure or error. `currency` is the one in
+    which the customer paid."""
 
     kind: str | None = None
     status: str | None = None
     amount: Decimal | None = None
+    currency: str | None = None
+
+
+class AdjustmentPayload(msgspec.Struct, frozen=True):
+    """What was given back beside the lines, like shipping, in the shop's currency: below zero."""
+
+    amount: Decimal | None = None
+    tax_amount: Decimal | None = None
 
 
 class RefundedLinePayload(msgspec.Struct, frozen=True):
@@ -98,6 +107,7 @@ class RefundPayload(msgspec.Struct, frozen=True):
     processed_at: datetime | None = None
     note: str | None = None
     refund_line_items: list[RefundedLinePayload] | None = None
+    order_adjustments: list[AdjustmentPayload] | None = None
     transactions: list[TransactionPayload] | None = None
 
 

@@ -73,7 +73,6 @@ class ProductPayload(Dated, frozen=True, kw_only=True):
     product_type: str | UnsetType | None = UNSET
     handle: str | UnsetType | None = UNSET
     status: str | UnsetType | None = UNSET
-    updated_at: Time | UnsetType | None = UNSET
     options: list[OptionPayload] | UnsetType | None = UNSET
     image: ImagePayload | UnsetType | None = UNSET
     images: list[ImagePayload] | UnsetType | None = UNSET
@@ -92,8 +91,7 @@ class ItemPayload(Dated, frozen=True, kw_only=True):
 
     id: ShopId
     sku: str | UnsetType | None = UNSET
-    cost: str | int | float | UnsetType | None = UNSET
-    updated_at: Time | UnsetType | None = UNSET
+    cost: Amount | UnsetType | None = UNSET
 
 
 class LevelPayload(Dated, frozen=True, kw_only=True):
@@ -102,4 +100,3 @@ class LevelPayload(Dated, frozen=True, kw_only=True):
     inventory_item_id: ShopId
     location_id: ShopId
     available: int | UnsetType | None = UNSET
-    updated_at: Time | UnsetType | None = UNSET

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from domains.shopify import customers, items, levels, orders, products, refunds, removal, shops
+from domains.shopify import customers, forgetting, items, levels, orders, products, refunds, removal, shops
 from domains.shopify.order_payloads import CustomerPayload, OrderPayload, RefundPayload, ShopPayload
 from domains.shopify.outcomes import Outcome, failed, unhandled
 from domains.shopify.payloads import GonePayload, ItemPayload, LevelPayload, ProductPayload
@@ -46,12 +46,22 @@ async def process(webhook: Webhook) -> Outcome:
     """Have its effect, in the open transaction; running twice changes nothing."""
     topic = HANDLED.get(webhook.topic)
     if topic is None:
-        return unhandled()
+        return await _empty_of_forgotten(webhook, unhandled())
     try:
         payload = webhook.read(topic.payload)
     except BadPayload as error:
-        return failed(str(error))
+        return await _empty_of_forgotten(webhook, failed(str(error)))
     return await topic.verb(payload, webhook.tell(_updated_at(payload)))
+
+
+async def _empty_of_forgotten(webhook: Webhook, outcome: Outcome) -> Outcome:
+    """What has no effect here may be of somebody who is forgotten all the same."""
+    if webhook.customer_id is None and webhook.order_id is None:
+        return outcome
+    told = webhook.tell(None)
+    await forgetting.respect_redactions()
+    is_forgotten = await forgetting.is_forgotten(webhook.order_id, webhook.customer_id, told.version.triggered_at)
+    return await forgetting.blank_own(told, outcome) if is_forgotten else outcome
 
 
 def _updated_at(payload: object) -> datetime | None:

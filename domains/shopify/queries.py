@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from domains.shopify.admin_api import AdminApi, ShopRefused
+from domains.shopify.webhooks import without_nul
 from lib import clock
 from lib.integers import LARGEST_BIGINT
 
@@ -45,9 +46,10 @@ query Variants($first: Int!, $after: String) {
 }
 """
 
+# Those of fulfilment services too: stock lies there as well.
 LOCATIONS = """
 query Locations($first: Int!, $after: String) {
-  locations(first: $first, after: $after) {
+  locations(first: $first, after: $after, includeLegacy: true) {
     pageInfo { hasNextPage endCursor }
     nodes { id name }
   }
@@ -223,6 +225,6 @@ def _find(data: dict[str, Any], path: str) -> dict[str, Any]:
 
 def _read(value: object, type_: type[T]) -> T:
     try:
-        return msgspec.convert(value, type_, strict=False)
+        return msgspec.convert(without_nul(value), type_, strict=False)
     except msgspec.ValidationError as error:
         raise ShopRefused(f"The shop's answer has another shape: {str(error)[:300]}") from None

@@ -132,12 +132,13 @@ BECAMES = (Became.CREATED, Became.UPDATED, Became.REMOVED, Became.KEPT, Became.P
 def tell(asked_at: datetime, updated_at: datetime | None = None) -> Told:
     """An answer of the shop holds every change up to when it was asked: it is that new, but for our leeway."""
     as_of = asked_at - LEEWAY
-    return Told(settings.shopify_shop, Version(max(as_of, updated_at or as_of), asked_at, settings.shopify_shop))
+    return Told(settings.shopify_shop, Version(max(as_of, updated_at or as_of), as_of, settings.shopify_shop))
 
 
 def equal_as_of(updated_at: datetime, asked_at: datetime) -> Version:
-    """What is as it is in the shop is as new as the shop says."""
-    return Version(updated_at, asked_at, settings.shopify_shop)
+    """What is as it is in the shop is as new as the shop says. What the shop does to it within the same second, behind
+    the answer, is newer, whatever our clock said."""
+    return Version(updated_at, asked_at - LEEWAY, settings.shopify_shop)
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,8 @@ from domains.shopify.admin_api import ShopNotConfigured
 from domains.shopify.reconciling import reconcile
 from queues.job import job
 
-LONGEST_SECONDS = 4 * 3600
+# At a hundred points a second a shop of a hundred thousand variants takes half of that.
+LONGEST_SECONDS = 12 * 3600
 
 
 @job("reconcile_shopify", timeout=LONGEST_SECONDS, schedulable="Reconcile with Shopify")

@@ -1,12 +1,12 @@
 """What the shop says lies where against the levels here: compared a page at a time, repaired a level at a time."""
 
-from domains.shopify import levels, versions
+from domains.shopify import levels
 from domains.shopify.admin_api import AdminApi
 from domains.shopify.outcomes import Outcome
 from domains.shopify.places import reach_place
 from domains.shopify.queries import LevelNode, LocationNode, Page, id_of, list_levels, list_locations
 from domains.shopify.reconciliation import Difference, NothingListed, Report, equal_as_of, keep, tell
-from domains.shopify.repairing import repair
+from domains.shopify.repairing import raise_versions, repair
 from domains.shopify.tables import Kind
 from domains.shopify.webhooks import Told
 from lib import clock
@@ -91,7 +91,7 @@ async def _compare(page: Page[LevelNode], location: LocationNode, report: Report
         if not report.dry_run:
             await _repair(row["item"], location, node, tell(page.asked_at, node.updated_at), report)
     if not report.dry_run:
-        await versions.advance_all(Kind.LEVEL, equal)
+        await raise_versions(Kind.LEVEL, equal)
 
 
 async def _repair(item_id: int, location: LocationNode, node: LevelNode, told: Told, report: Report) -> None:

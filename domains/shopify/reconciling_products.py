@@ -18,12 +18,11 @@ from domains.shopify.mapping import ShopProduct, changes_of
 from domains.shopify.outcomes import Became, Outcome, Result
 from domains.shopify.queries import Page, VariantNode, id_of, list_variants
 from domains.shopify.reconciliation import Difference, NothingListed, Report, equal_as_of, keep, tell
-from domains.shopify.repairing import KEPT, repair
-from domains.shopify.snapshots import cost_of, map_products
+from domains.shopify.repairing import KEPT, raise_versions, repair
+from domains.shopify.snapshots import cost_of, is_price, map_products
 from domains.shopify.tables import Kind
 from domains.shopify.versions import Version
 from domains.shopify.webhooks import Told
-from lib.money import LARGEST
 from piccolo_conf import fetch
 from settings import settings
 
@@ -87,7 +86,7 @@ async def _compare_products(page: Page[VariantNode], report: Report, seen: Seen)
         elif product.updated_at is not None:
             equal.append((product.shopify_id, 0, equal_as_of(product.updated_at, page.asked_at)))
     if not report.dry_run:
-        await versions.advance_all(Kind.PRODUCT, equal)
+        await raise_versions(Kind.PRODUCT, equal)
 
 
 def _differences(product: ShopProduct, rows: Mapping[int, Mapping[str, object]]) -> list[Difference]:
@@ -114,25 +113,27 @@ async def _repair_product(product: ShopProduct, told: Told, report: Report) -> N
 
 async def _compare_items(page: Page[VariantNode], report: Report) -> Collection[int]:
     """Which there are, and what they cost; their SKU is their variant's. Behind the products, so that new ones are
-    there."""
+    there. What the shop has no cost of keeps ours, unless the shop has changed it since it told of it last."""
     listed = {id_of(node.inventory_item.id): node.inventory_item for node in page.nodes}
+    known = {it.shopify_id: it.version.updated_at for it in await versions.find_known(Kind.ITEM, list(listed))}
     equal = []
     for row in await fetch(FIND_COSTS, list(listed)):
         item, cost = listed[row["item"]], cost_of(listed[row["item"]])
-        if cost == row["cost_price"]:
+        is_untold = cost is None and known.get(row["item"], item.updated_at) >= item.updated_at
+        if is_untold or cost == row["cost_price"]:
             equal.append((row["item"], 0, equal_as_of(item.updated_at, page.asked_at)))
             continue
         report.differ(Difference("item", row["item"], row["sku"], "cost_price", row["cost_price"], cost))
         if not report.dry_run:
             await _repair_item(row["item"], cost, tell(page.asked_at, item.updated_at), report)
     if not report.dry_run:
-        await versions.advance_all(Kind.ITEM, equal)
+        await raise_versions(Kind.ITEM, equal)
     return list(listed)
 
 
 async def _repair_item(item_id: int, cost: Decimal | None, told: Told, report: Report) -> None:
     async def save() -> Outcome:
-        if cost is not None and not 0 <= cost <= LARGEST:
+        if cost is not None and not is_price(cost):
             return Outcome(results=(Result(Became.REFUSED, item_id),))
         return await items.save_item(item_id, sku=UNSET, cost=cost, told=told)
 

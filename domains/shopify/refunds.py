@@ -3,7 +3,6 @@
 from msgspec import structs
 
 from domains.orders import shop_orders
-from domains.orders.shop_orders import ShopRefund
 from domains.shopify import forgetting, versions
 from domains.shopify.order_mapping import map_refund
 from domains.shopify.order_payloads import RefundPayload
@@ -16,23 +15,21 @@ async def take_refund(payload: RefundPayload, told: Told) -> Outcome:
     """Waits for its order. Of somebody who is forgotten it is recorded without what was noted."""
     await forgetting.respect_redactions()
     is_forgotten = await forgetting.is_forgotten(payload.order_id)
-    try:
-        refund = map_refund(payload, told)
-    except BadPayload as error:
-        return failed(str(error))
-    if not await versions.advance(Kind.REFUND, refund.shopify_id, told.version):
-        return stale()
-    if is_forgotten:
-        refund = structs.replace(refund, note="")
-    outcome = await _save(payload.order_id, refund)
+    outcome = await _take(structs.replace(payload, note=None) if is_forgotten else payload, told)
     return await forgetting.blank_own(told, outcome) if is_forgotten else outcome
 
 
-async def _save(order_id: int, refund: ShopRefund) -> Outcome:
-    order = await shop_orders.find(order_id)
+async def _take(payload: RefundPayload, told: Told) -> Outcome:
+    if not await versions.advance(Kind.REFUND, payload.id, told.version):
+        return stale()
+    order = await shop_orders.find(payload.order_id)
     if order is None:
         detail = "Its order is not known yet: it waits for it."
-        return parked(InboundReason.UNKNOWN_ORDER, detail, awaits=name_order(order_id))
+        return parked(InboundReason.UNKNOWN_ORDER, detail, awaits=name_order(payload.order_id))
+    try:
+        refund = map_refund(payload, told, order.currency)
+    except BadPayload as error:
+        return failed(str(error))
     is_new = await shop_orders.refund(order.id, refund)
     result = Result(Became.CREATED if is_new else Became.UNCHANGED, refund.shopify_id, order=order.id)
     return Outcome(results=(result,))

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType, structs
 from domains.shopify.mapping import ShopProduct, map_product
 from domains.shopify.payloads import ImagePayload, OptionPayload, ProductPayload, VariantPayload
 from domains.shopify.queries import ItemNode, Media, VariantNode, id_of
-from lib.money import CENT
+from lib.money import CENT, LARGEST
 
 IMAGE = "IMAGE"
 MOST_OPTIONS = 3
@@ -24,7 +24,15 @@ def map_products(nodes: Sequence[VariantNode]) -> list[ShopProduct]:
 
 
 def cost_of(item: ItemNode) -> Decimal | None:
-    return None if item.unit_cost is None else item.unit_cost.amount.quantize(CENT, ROUND_HALF_UP)
+    """With two decimals, unless it is no price."""
+    if item.unit_cost is None:
+        return None
+    amount = item.unit_cost.amount
+    return amount.quantize(CENT, ROUND_HALF_UP) if is_price(amount) else amount
+
+
+def is_price(amount: Decimal) -> bool:
+    return amount.is_finite() and 0 <= amount <= LARGEST
 
 
 def _payload(variants: Sequence[VariantNode]) -> ProductPayload:

@@ -31,7 +31,8 @@ ADVANCE_ALL = """
     ON CONFLICT (shopify_id, kind, location_id) DO UPDATE
     SET shop = excluded.shop, updated_at = excluded.updated_at, triggered_at = excluded.triggered_at,
         is_removed = excluded.is_removed
-    WHERE v.updated_at < excluded.updated_at
+    WHERE v.updated_at < excluded.updated_at OR v.is_removed <> excluded.is_removed
+        AND (v.updated_at, v.triggered_at) <= (excluded.updated_at, excluded.triggered_at)
 """
 FIND = """
     SELECT shop, shopify_id, location_id, updated_at, triggered_at, is_removed FROM shopify_version
@@ -69,7 +70,8 @@ async def advance(
 
 
 async def advance_all(kind: Kind, news: Collection[tuple[int, int, Version]], *, is_removed: bool = False) -> None:
-    """Many at once, of (id, location id or 0, version): those that are newer than what is known."""
+    """Many at once, of (id, location id or 0, version): those that are newer than what is known. Within its second only
+    one that goes, or comes back, is worth a write."""
     shops, ids, locations = [new[2].shop for new in news], [new[0] for new in news], [new[1] for new in news]
     updated, triggered = [new[2].updated_at for new in news], [new[2].triggered_at for new in news]
     await execute(ADVANCE_ALL, kind, shops, ids, locations, updated, triggered, is_removed)

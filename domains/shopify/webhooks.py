@@ -24,11 +24,13 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """A row of the inbox that this worker has."""
+    """A row of the inbox that this worker has. `customer_id` and `order_id` are the shop's."""
 
     id: int
     shop: str
     topic: str
+    customer_id: int | None
+    order_id: int | None
     body: str
     triggered_at: datetime | None
     received_at: datetime
@@ -38,7 +40,7 @@ class Webhook(msgspec.Struct, frozen=True):
     def read(self, payload: type[T]) -> T:
         """Its body. Numbers may stand in quotes; what is unknown is left. Raises BadPayload."""
         try:
-            return msgspec.convert(_without_nul(msgspec.json.decode(self.body)), payload, strict=False)
+            return msgspec.convert(without_nul(msgspec.json.decode(self.body)), payload, strict=False)
         except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
             raise BadPayload(str(error)[:500]) from None
 
@@ -50,12 +52,12 @@ class Webhook(msgspec.Struct, frozen=True):
         return Told(self.shop, version, self.id)
 
 
-def _without_nul(value: Any) -> Any:
+def without_nul(value: Any) -> Any:
     """PostgreSQL stores no U+0000."""
     if isinstance(value, str):
         return value.replace("\0", "")
     if isinstance(value, list):
-        return [_without_nul(inner) for inner in value]
+        return [without_nul(inner) for inner in value]
     if isinstance(value, dict):
-        return {name: _without_nul(inner) for name, inner in value.items()}
+        return {name: without_nul(inner) for name, inner in value.items()}
     return value

@@ -55,6 +55,10 @@ async def test_looking_shows_what_failed_or_is_parked_and_changes_nothing(desk: 
     assert await asked() == []
 
 
+async def test_every_page_leads_there(desk: httpx.AsyncClient) -> None:
+    assert f'<a href="{SITE}/{PAGE}">Shopify: process again</a>' in (await desk.get(f"{SITE}/pages/stock/")).text
+
+
 async def test_what_was_looked_at_is_processed_again_from_the_first_attempt(desk: httpx.AsyncClient) -> None:
     done = await submit(desk, PAGE, **await look(desk))
     assert done.headers["location"] == f"{SITE}/{PAGE}?done=4"

@@ -49,7 +49,7 @@ class Point(NamedTuple):
         setattr(self.module, self.verb, act)
 
 
-POINTS = {
+DELIVERY_POINTS = {
     # Deliveries are written, and not committed.
     "relaying": Point(relay, "fetch", lambda rows: rows[0]["made"] > 0),
     # They are committed, and nobody was rung for.
@@ -60,6 +60,8 @@ POINTS = {
     "answered": Point(deliverer, "send", lambda outcome: outcome.is_success),
     # It is written, and not committed.
     "recording": Point(deliveries, "finish"),
+}
+INBOX_POINTS = {
     # A webhook of a shop is held, and has had no effect.
     "reading": Point(inbox, "claim", bool),
     # Its effect is written, and not committed.
@@ -67,6 +69,7 @@ POINTS = {
     # It is committed, and who waited for it is not woken.
     "settled": Point(shopify_jobs, "_settle_one", bool),
 }
+POINTS = DELIVERY_POINTS | INBOX_POINTS
 NEVER = "never"
 
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.faults.crew import Crew, hired, is_alive
-from tests.faults.delivering import POINTS
+from tests.faults.delivering import DELIVERY_POINTS
 from tests.faults.endpoints import Connection, announce, check_told, is_all_delivered, subscribe
 from tests.faults.harness import House, free_port, make_seed, until
 from tests.faults.market import PASSWORD
@@ -58,12 +58,12 @@ async def crash_often(directory: Path, points: list[str], lease_seconds: float) 
 
 @pytest.mark.timeout(180)
 async def test_a_worker_may_die_anywhere_between_the_commit_and_the_record(tmp_path: Path) -> None:
-    await crash_often(tmp_path, list(POINTS), lease_seconds=3)
+    await crash_often(tmp_path, list(DELIVERY_POINTS), lease_seconds=3)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", DELIVERY_POINTS)
 async def test_r6_a_hundred_crashes_at_each_point(tmp_path: Path, point: str) -> None:
     await crash_often(tmp_path, [point] * 100, lease_seconds=45)
 

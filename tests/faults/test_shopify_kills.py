@@ -13,14 +13,14 @@ from typing import NamedTuple
 import pytest
 
 from tests.faults.crew import Crew, hired, is_alive
-from tests.faults.delivering import NEVER
+from tests.faults.delivering import INBOX_POINTS, NEVER
 from tests.faults.harness import House, free_port, kill, make_seed, until
 from tests.faults.shop import Shop
 from tests.faults.shop_checking import check_inbox, check_ledger, check_same, is_settled
 from tests.faults.shop_sending import SETTINGS, Sender, make_calls
 
 PARKED_SECONDS = {"SHOPIFY_PARKED_SECONDS": "2"}
-POINTS = ("reading", "settling", "settled", NEVER)
+POINTS = (*INBOX_POINTS, NEVER)
 
 
 class Plan(NamedTuple):

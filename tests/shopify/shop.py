@@ -53,6 +53,8 @@ class SimulatedShop:
         self.products: dict[int, ShopProduct] = {}
         self.items: dict[int, ShopItem] = {}
         self.locations: dict[int, str] = {}
+        # Those of the locations that fulfilment services have.
+        self.services: set[int] = set()
         self.levels: dict[tuple[int, int], ShopLevel] = {}
 
     def add_product(self, title: str = "Lamp", **traits: Any) -> ShopProduct:

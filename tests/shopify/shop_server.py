@@ -117,7 +117,7 @@ class ShopServer:
     def _root(self) -> dict[str, Any]:
         return {
             "productVariants": lambda _info, **given: connect(self.shop.variant_nodes(), **given),
-            "locations": lambda _info, **given: connect(self._location_nodes(), **given),
+            "locations": lambda _info, **given: connect(self._listed_locations(**given), **given),
             "location": lambda _info, **given: next(
                 (node for node in self._location_nodes() if node["id"] == given["id"]), None
             ),
@@ -125,6 +125,10 @@ class ShopServer:
             "currentAppInstallation": {"accessScopes": [{"handle": it, "description": it} for it in self.scopes]},
             "webhookSubscriptions": lambda _info, **given: connect(self._subscription_nodes(), **given),
         }
+
+    def _listed_locations(self, *, includeLegacy: bool = False, **_: object) -> list[dict[str, Any]]:  # noqa: N803 - Shopify's.
+        services = {gid("Location", id_) for id_ in self.shop.services}
+        return [node for node in self._location_nodes() if includeLegacy or node["id"] not in services]
 
     def _location_nodes(self) -> list[dict[str, Any]]:
         def levels_of(location_id: int) -> Callable[..., dict[str, Any]]:
@@ -168,7 +172,7 @@ async def serving(
     application = web.Application(client_max_size=1 << 24)
     application.router.add_post("/admin/api/2026-04/graphql.json", server.answer)
     application.router.add_post("/admin/oauth/access_token", server.give_token)
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -86,6 +86,14 @@ async def test_we_wait_until_the_next_query_fits(server: ShopServer, time: Time)
     assert time.pauses == pytest.approx([(902 - 98) / 50, 902 / 50], abs=0.2)
 
 
+async def test_a_question_that_is_new_waits_for_the_dearest_there_may_be(server: ShopServer, time: Time):
+    server.capacity, server.restore_rate, server.available = 1000, 50, 1000
+    api = AdminApi()
+    assert len([page async for page in queries.list_variants(api)]) == 1
+    assert await queries.list_locations(api) == []
+    assert (server.throttled, time.pauses) == (0, [pytest.approx(902 / 50, abs=0.2)])
+
+
 async def test_what_somebody_else_has_used_up_is_waited_for(server: ShopServer, time: Time):
     server.capacity, server.restore_rate, server.available = 1000, 50, 0
     server.shop.add_lamp("L-1")
@@ -117,7 +125,7 @@ async def test_what_does_not_pass_is_given_up(server: ShopServer, trouble: Troub
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
-        (Trouble(401), "does not accept SHOPIFY_ACCESS_TOKEN"),
+        (Trouble(401), "does not accept our token .401.: SHOPIFY_ACCESS_TOKEN"),
         (Trouble(402), "frozen the shop"),
         (Trouble(403), "refuses the app access"),
         (Trouble(404), "no such shop"),

@@ -11,6 +11,7 @@ from tests.shopify.making import inbox_rows, load, row_of, send, settle, tell
 from tests.shopify.ordering import (
     CUSTOMER_ID,
     ORDER_ID,
+    ORDERS,
     cancelled,
     find_person,
     order,
@@ -46,6 +47,13 @@ async def test_what_was_settled_keeps_its_state_and_what_waits_is_ignored(client
     await redact(client)
     assert [row["state"] for row in await inbox_rows()] == ["ignored", "ignored", "failed", "processed"]
     assert {row["body"] for row in await inbox_rows()} == {""}
+
+
+async def test_what_is_noted_of_a_delivery_is_forgotten_too(client, staff):
+    await tell(client, "orders/create", order())
+    await staff.post(f"{ORDERS}1/delivery", json={"notes": "Mira is at home at six"})
+    await redact(client)
+    assert await find_person("delivery") == []
 
 
 async def test_a_body_that_is_gone_is_not_processed_again(client, admin):
@@ -103,6 +111,34 @@ async def test_what_is_noted_of_a_later_refund_is_not_kept(client):
     assert await fetch_value("SELECT amount FROM sales_refund") > 0
 
 
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("orders/updated", order()),
+        ("orders/create", order(name=[])),
+        ("fulfillments/update", {"id": 5, "order_id": ORDER_ID, "email": "mira@example.com"}),
+        ("returns/request", {"id": 5, "order": {"id": ORDER_ID}, "note": "Mira says so"}),
+        ("customers/update", {"id": CUSTOMER_ID, "first_name": "Mira"}),
+        ("customer_payment_methods/create", {"customer_id": CUSTOMER_ID, "instrument": {"name": "Mira"}}),
+    ],
+)
+@pytest.mark.parametrize("is_late", [True, False])
+async def test_what_has_no_effect_keeps_nobody_who_is_forgotten(is_late, topic, payload, client):
+    if is_late:
+        await redact(client)
+    await tell(client, topic, payload, triggered_at=LATER - timedelta(hours=1))
+    if not is_late:
+        await redact(client)
+    assert await find_person(*EVERYWHERE) == []
+    assert {row["reason"] for row in await inbox_rows()} == {"redacted"}
+
+
+async def test_what_has_no_effect_is_kept_of_everybody_else(client):
+    await redact(client)
+    row = await tell(client, "orders/updated", order(id=5, customer={"id": 6, "first_name": "Mira"}))
+    assert (row["state"], row["reason"], "Mira" in row["body"]) == ("ignored", "unhandled_topic", True)
+
+
 async def test_who_buys_again_after_they_were_forgotten_is_known_again(client):
     await redact(client)
     bought = (LATER + timedelta(days=1)).isoformat()
@@ -151,7 +187,7 @@ async def test_a_late_request_of_somebody_who_is_forgotten_is_not_kept(client, a
     await redact(client)
     row = await tell(client, "customers/data_request", load("data_request"), triggered_at=LATER - timedelta(days=2))
     assert (row["state"], row["reason"], row["subject"]) == ("processed", "redacted", "")
-    assert await find_person(*EVERYWHERE) == []
+    assert (await find_person(*EVERYWHERE), await fetch("SELECT id FROM mail")) == ([], [])
 
 
 async def test_a_customer_without_orders_here_is_told_of_too(client, admin):

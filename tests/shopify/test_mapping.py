@@ -107,7 +107,6 @@ def test_quantities_are_told_of_what_is_counted() -> None:
     [
         ([{"name": "Size", "position": 2}, {"name": "Finish", "position": 1}], ("Brass", "L", None), ["Brass", "L"]),
         ([{"name": "Finish"}, {"name": "Size"}], ("Brass", None, None), ["Brass"]),
-        ([{"name": "Title", "position": 1}], ("Default Title", None, None), []),
     ],
 )
 def test_options(options: list[dict[str, Any]], choices: tuple[str | None, ...], chosen: list[str]) -> None:
@@ -117,6 +116,8 @@ def test_options(options: list[dict[str, Any]], choices: tuple[str | None, ...],
 
 
 def test_options_without_names_or_choices_are_kept() -> None:
+    plain = brass(title="Default Title", option1="Default Title")
+    assert "options" not in first(plain, options=[{"name": "Title", "position": 1}]).values
     assert "options" not in first(brass(), options=[]).values
     assert "options" not in first(without(brass(), "option1")).values
 

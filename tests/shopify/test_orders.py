@@ -103,6 +103,7 @@ async def test_texts_of_any_length_fit(client):
         ({"total_price": 1e300}, "total_price"),
         ({"total_price": [1]}, "total_price"),
         ({"currency": "Euro"}, "currency"),
+        ({"currency": "EUR\n"}, "currency"),
         ({"line_items": [{"price": "1e11", "quantity": 1}]}, "price"),
         ({"line_items": [{"quantity": 2**31}]}, "quantity"),
         ({"line_items": {"a": 1}}, "line_items"),

@@ -62,7 +62,7 @@ async def test_what_webhooks_told_differs_in_nothing(client: httpx.AsyncClient, 
         ({"sku": "L-2"}, "sku", "L-2"),
         ({"barcode": "4006381333931"}, "gtin", "4006381333931"),
         ({"cost": "7.25"}, "cost_price", Decimal("7.25")),
-        ({"cost": None}, "cost_price", None),
+        ({"cost": None, "updated_at": datetime.now(UTC)}, "cost_price", None),
     ],
 )
 async def test_a_lost_change_is_made_good(
@@ -222,11 +222,31 @@ async def test_a_sku_that_is_taken_parks_its_variant_and_no_other(shop: Simulate
     assert [row["sku"] for row in await product_rows()] == ["L-1", "L-2", "L-3"]
 
 
-async def test_a_variant_that_cannot_be_stored_stops_no_other(shop: SimulatedShop):
+@pytest.mark.parametrize("cost", ["99999999999999.00", "1e40", "NaN", "-1"])
+async def test_a_variant_that_cannot_be_stored_stops_no_other(shop: SimulatedShop, cost: str):
     shop.add_lamp("L-1", price="1e400")
-    shop.add_lamp("L-2", cost="99999999999999.00")
+    shop.add_lamp("L-2", cost=cost)
     shop.add_lamp("L-3")
     report = await reconcile(dry_run=False)
     assert [row["sku"] for row in await product_rows()] == ["L-2", "L-3"]
     assert (report.counts.created, report.counts.refused) == (2, 2)
     assert (await last_row())["state"] == "completed"
+
+
+async def test_what_the_shop_has_no_cost_of_keeps_ours(shop: SimulatedShop, admin: httpx.AsyncClient):
+    mug = {"sku": "M-1", "name": "Mug", "price": "9.00", "cost_price": "4.00"}
+    assert (await admin.post("/api/products/", json=mug)).status_code == 201
+    shop.add_lamp("M-1")
+    for _turn in range(2):
+        await reconcile(dry_run=False)
+        assert (await product_rows())[0]["cost_price"] == Decimal("4.00")
+    assert await compare() == []
+
+
+async def test_what_postgresql_cannot_store_is_left_out(shop: SimulatedShop):
+    shop.add_variant(shop.add_product("La\0mp", vendor="\0"), "L\0-1", options={"Si\0ze": "\0S"})
+    shop.add_location("Ware\0house")
+    await reconcile(dry_run=False)
+    (row,) = await product_rows()
+    assert (row["sku"], row["name"], row["brand"]) == ("L-1", "Lamp", None)
+    assert await compare() == []

@@ -2,17 +2,18 @@
 
 import asyncio
 
+import asyncpg
 import msgspec
 import pytest
 
-from domains.shopify import queries, reconciliation
+from domains.shopify import levels, queries, reconciliation, versions
 from domains.shopify.admin_api import ShopRefused
 from domains.shopify.reconciliation import AnotherIsRunning, Report
 from domains.shopify.reconciliation_jobs import reconcile_shopify
 from domains.shopify.reconciling import reconcile
 from piccolo_conf import execute, fetch, fetch_value
 from tests.shopify.making import product_rows
-from tests.shopify.reconciling import fields_of, last_row
+from tests.shopify.reconciling import fields_of, last_row, place_of
 from tests.shopify.shop import ShopItem, SimulatedShop
 from tests.shopify.shop_server import ShopServer, Trouble
 
@@ -36,7 +37,7 @@ async def test_one_that_is_stopped_lets_the_next_one_begin(server: ShopServer, l
 
     async def hang(number: int) -> None:
         began.set()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     server.on_request = hang
     task = asyncio.create_task(reconcile(dry_run=False))
@@ -66,6 +67,21 @@ async def test_what_was_repaired_before_a_failure_stays(
     row = await last_row()
     assert (row["state"], row["detail"]) == ("failed", "Shopify refuses the app access to the shop (403).")
     assert (msgspec.json.decode(row["counts"])["variants"], len(await product_rows())) == (1, 1)
+
+
+@pytest.mark.parametrize("error", [asyncpg.DeadlockDetectedError("two"), TimeoutError()])
+async def test_who_is_in_the_way_stops_no_comparison(
+    shop: SimulatedShop, lamp: ShopItem, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    async def collide(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(versions, "advance_all", collide)
+    monkeypatch.setattr(levels, "set_level", collide)
+    shop.stock(lamp, place_of(shop), 8)
+    report = await reconcile(dry_run=False)
+    assert (report.counts.differences, report.counts.refused) == (1, 1)
+    assert (await last_row())["state"] == "completed"
 
 
 async def test_an_error_of_ours_is_told_in_the_row(server: ShopServer, monkeypatch: pytest.MonkeyPatch):

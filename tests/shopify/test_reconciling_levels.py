@@ -78,6 +78,29 @@ async def test_a_level_that_the_shop_no_longer_lists_goes(shop: SimulatedShop, l
     assert (report.counts.removed, await find_differences()) == (1, [])
 
 
+async def test_what_lies_at_a_fulfilment_service_is_compared_too(shop: SimulatedShop, lamp: ShopItem):
+    service = shop.add_location("Ship it")
+    shop.services.add(service)
+    shop.stock(lamp, service, 3)
+    for _turn in range(2):
+        await reconcile(dry_run=False)
+        assert await levels() == [("L-1", place_of(shop), 5), ("L-1", service, 3)]
+
+
+@pytest.mark.parametrize("compared", [5, 7])
+async def test_what_the_shop_does_within_the_second_behind_its_answer_is_newer(
+    client: httpx.AsyncClient, shop: SimulatedShop, lamp: ShopItem, compared: int
+):
+    """Our clock is three seconds ahead."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    shop.stock(lamp, place_of(shop), compared, now)
+    await reconcile(dry_run=False)
+    told = {"inventory_item_id": lamp.item_id, "location_id": place_of(shop), "available": 4}
+    told_at = datetime.now(UTC) - timedelta(seconds=3)
+    row = await tell(client, "inventory_levels/update", told | {"updated_at": now.isoformat()}, triggered_at=told_at)
+    assert (row["state"], await levels()) == ("processed", [("L-1", place_of(shop), 4)])
+
+
 async def test_stock_at_places_that_the_shop_does_not_know_stays(
     shop: SimulatedShop, lamp: ShopItem, admin: httpx.AsyncClient
 ):

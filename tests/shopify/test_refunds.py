@@ -10,6 +10,8 @@ from piccolo_conf import fetch, fetch_row, fetch_value
 from tests.shopify.making import inbox_rows, row_of, send, settle, tell
 from tests.shopify.ordering import ORDERS, find_person, order, refund, topics_told
 
+PAID_IN_YEN = {"kind": "refund", "status": "success", "amount": "9000", "currency": "JPY"}
+
 
 async def test_a_refund_stands_beside_its_order(client, staff):
     await tell(client, "orders/create", order())
@@ -69,6 +71,10 @@ async def test_refunds_of_an_order_add_up(client, staff):
         ({"transactions": [{"kind": "refund", "status": "pending", "amount": "3.00"}]}, "0.00"),
         ({"transactions": None, "refund_line_items": None}, "0.00"),
         ({"transactions": [{"kind": "refund", "status": "success"}]}, "0.00"),
+        ({"transactions": [PAID_IN_YEN]}, "55.70"),
+        ({"transactions": [PAID_IN_YEN], "order_adjustments": [{"amount": "-4.90", "tax_amount": "-0.93"}]}, "61.53"),
+        ({"transactions": [PAID_IN_YEN], "order_adjustments": [{"amount": "60.00"}]}, "0.00"),
+        ({"transactions": [PAID_IN_YEN | {"status": "failure"}]}, "0.00"),
     ],
 )
 async def test_the_amount_is_what_went_back_or_else_what_the_lines_cost(changes, amount, client, staff):
@@ -85,6 +91,8 @@ async def test_the_amount_is_what_went_back_or_else_what_the_lines_cost(changes,
         {"transactions": [{"kind": "refund", "status": "success", "amount": "-3"}]},
         {"transactions": [{"kind": "refund", "status": "success", "amount": "9999999999"}] * 2},
         {"refund_line_items": "none"},
+        {"transactions": None, "order_adjustments": [{"amount": "NaN"}]},
+        {"transactions": None, "order_adjustments": [{"amount": "-99999999999"}]},
     ],
 )
 async def test_what_is_no_refund_fails_and_leaves_nothing(changes, client):

@@ -1,7 +1,12 @@
 """Shops that leave: the administrators hear of it, and at last nobody who bought there is known here."""
 
+import asyncio
+
+import pytest
+
+from domains.shopify import forgetting, jobs
 from piccolo_conf import fetch, fetch_value
-from tests.shopify.making import inbox_rows, load, tell
+from tests.shopify.making import inbox_rows, load, send, settle, tell
 from tests.shopify.ordering import find_person, order, order_rows, refund
 
 EVERYWHERE = ("sales_order", "sales_refund", "event", "mail", "inbound_webhook")
@@ -23,6 +28,36 @@ async def test_a_late_copy_of_its_order_brings_nobody_back(client):
     await tell(client, "shop/redact", load("shop_redaction"))
     await tell(client, "orders/create", order())
     assert await find_person(*EVERYWHERE) == []
+
+
+async def test_an_order_that_a_worker_has_at_that_moment_is_without_its_person_too(
+    client, monkeypatch: pytest.MonkeyPatch
+):
+    has_order, is_forgotten = asyncio.Event(), asyncio.Event()
+    respect, blank = forgetting.respect_redactions, forgetting.blank_bodies_at
+
+    async def respect_late() -> None:
+        has_order.set()
+        await is_forgotten.wait()
+        await respect()
+
+    async def blank_meanwhile(*given):
+        try:
+            return await blank(*given)
+        finally:
+            is_forgotten.set()
+
+    monkeypatch.setattr(forgetting, "respect_redactions", respect_late)
+    monkeypatch.setattr(forgetting, "blank_bodies_at", blank_meanwhile)
+    await send(client, "orders/create", order())
+    async with asyncio.TaskGroup() as workers:
+        workers.create_task(jobs.work_one())
+        await has_order.wait()
+        await send(client, "shop/redact", load("shop_redaction"))
+        workers.create_task(jobs.work_one())
+    await settle()
+    assert await find_person(*EVERYWHERE) == []
+    assert {row["state"] for row in await inbox_rows()} == {"processed"}
 
 
 async def test_other_shops_are_left_whatever_the_header_says(client):

@@ -81,3 +81,22 @@ async def test_what_nobody_follows_may_be_processed_again(client: httpx.AsyncCli
     await inbox.ask_again(row["id"])
     await settle()
     assert (await row_of(row["id"]))["reason"] == "unhandled_topic"
+
+
+async def test_an_item_that_goes_within_the_second_of_its_last_change_is_gone(client: httpx.AsyncClient):
+    await tell(client, "products/create", product("ONE", "TWO"), **moment(0))
+    await tell(client, "inventory_items/update", item(12, "TWO", 5), **moment(5))
+    await tell(client, "products/update", product("ONE", after=5), **moment(5.2))
+    level = {"inventory_item_id": 12, "location_id": LOCATION, "available": 7, "updated_at": at(4)}
+    row = await tell(client, "inventory_levels/update", level, **moment(4))
+    assert (row["state"], row["reason"]) == ("ignored", "removed")
+
+
+async def test_what_an_import_said_of_a_product_without_options_stays(client: httpx.AsyncClient):
+    await tell(client, "products/create", product("LAMP"), **moment(0))
+    await execute("""UPDATE product SET options = '{"Finish": "Brass"}', attributes = '{"watts": 5}'""")
+    plain = product("LAMP", after=1) | {"options": [{"name": "Title", "position": 1}]}
+    plain["variants"][0] |= {"title": "Default Title", "option1": "Default Title", "price": "6.00"}
+    await tell(client, "products/update", plain, **moment(1))
+    told = await fetch_value("SELECT (options->>'Finish', attributes->>'watts', price)::text FROM product")
+    assert told == "(Brass,5,6.00)"
