@@ -194,10 +194,14 @@ async def test_privileged_fields_stand_only_where_they_are_meant(document: Json)
     }
 
 
+# Whoever signed them may say what they like: a shop, whose words have tests of their own.
+SIGNED = {("post", "/api/shopify-webhook"), ("post", "/api/shopify-webhook/{shop}")}
+
+
 async def test_every_json_body_is_an_object_or_a_list_of_them(document: Json):
     writer = Writer(document)
     covered = {(place.method, place.route) for place in writer.places()}
-    assert covered == {(method, route) for method, route, _schema in writer.bodies("application/json")}
+    assert covered | SIGNED == {(method, route) for method, route, _schema in writer.bodies("application/json")}
 
 
 async def test_no_form_takes_a_privileged_field(admin: httpx.AsyncClient, document: Json, victim: Json):
