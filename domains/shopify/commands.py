@@ -1,17 +1,21 @@
 """`litestar shopify`: doctor, reconcile."""
 
+import asyncio
+import time
+
 import click
 import msgspec
 
 from domains.shopify.doctor import doctor
-from domains.shopify.reconciliation import Report
+from domains.shopify.reconciliation import Report, find_progress
 from domains.shopify.reconciling import reconcile
 from lib import egress
 from lib.commands import runs
-from lib.terminal import say
-from piccolo_conf import pool
+from lib.terminal import Bar, say
+from piccolo_conf import migrate, pool
 
 MOST_TOLD = 50
+LOOK_SECONDS = 0.5
 # A repair may have to wait for others' locks.
 LONGEST_STATEMENT_SECONDS = 600
 
@@ -30,12 +34,25 @@ shopify.add_command(doctor)
 @runs()
 async def reconcile_(*, dry_run: bool, as_json: bool) -> None:
     """Compare all products and levels with the shop, repair what differs and tell it."""
+    await migrate()
     async with pool(4, longest_seconds=LONGEST_STATEMENT_SECONDS), egress.opened():
-        report = await reconcile(dry_run=dry_run)
+        report = await _watch(asyncio.create_task(reconcile(dry_run=dry_run)))
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
         _tell(report)
+
+
+async def _watch(work: "asyncio.Task[Report]") -> Report:
+    began = time.monotonic()
+    with Bar("Shopify") as bar:
+        while not work.done():
+            await asyncio.wait([work], timeout=LOOK_SECONDS)
+            counts = await find_progress()
+            done = counts.variants + counts.levels
+            told = f"Shopify: {counts.variants:,} variants, {counts.levels:,} levels"
+            bar.show(told, done, None, done / (time.monotonic() - began))
+    return await work
 
 
 def _tell(report: Report) -> None:

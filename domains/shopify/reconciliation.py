@@ -37,6 +37,7 @@ INTERRUPT = """
     WHERE state = 'running'
 """
 BEGIN = "INSERT INTO shopify_reconciliation (dry_run, started_at) VALUES ($1, $2) RETURNING id"
+RUNNING = "SELECT counts FROM shopify_reconciliation WHERE state = 'running' ORDER BY id DESC LIMIT 1"
 NOTE = "UPDATE shopify_reconciliation SET counts = $2, differences = $3 WHERE id = $1"
 FINISH = """
     UPDATE shopify_reconciliation SET state = $2, detail = $3, counts = $4, differences = $5, finished_at = $6
@@ -109,13 +110,15 @@ class Report(msgspec.Struct):
 
     def tell(self) -> str:
         counts = self.counts
-        compared = f"{counts.variants} variants and {counts.levels} levels at {counts.locations} locations"
+        number = _number(counts.differences, "difference")
+        levels = f"{_number(counts.levels, 'level')} at {_number(counts.locations, 'location')}"
+        compared = f"{_number(counts.variants, 'variant')} and {levels}"
         if not counts.differences:
             return f"{compared}: everything is as in the shop."
         if self.dry_run:
-            return f"{compared}: {counts.differences} differences, and nothing was changed."
+            return f"{compared}: {number}, and nothing was changed."
         became = [f"{count} {name}" for name in BECAMES if (count := getattr(counts, name))]
-        return f"{compared}: {counts.differences} differences; {', '.join(became) or 'nothing was changed'}."
+        return f"{compared}: {number}; {', '.join(became) or 'nothing was changed'}."
 
 
 # Of an outcome that lists nothing: what is stale is newer here.
@@ -162,6 +165,12 @@ async def reconciling(*, dry_run: bool) -> AsyncIterator[Report]:
         await _finish(report, "completed", report.tell())
 
 
+async def find_progress() -> Counts:
+    """How far the one is that runs."""
+    counts = await fetch_value(RUNNING)
+    return msgspec.json.decode(counts or "{}", type=Counts)
+
+
 async def keep(report: Report) -> None:
     """So that whoever looks sees how far it is."""
     await execute(NOTE, report.id, *_as_json(report))
@@ -188,6 +197,10 @@ async def _alone() -> AsyncIterator[None]:
 
 def _as_json(report: Report) -> tuple[str, str]:
     return msgspec.json.encode(report.counts).decode(), msgspec.json.encode(report.differences).decode()
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _shorten(value: object) -> object:

@@ -38,7 +38,7 @@ async def test_a_dry_run_tells_what_differs_and_a_real_one_mends_it(servers: Url
         tried = await command(servers, "reconcile", "--dry-run", server=server)
         assert (tried.returncode, await product_rows()) == (0, []), tried.stderr
         assert f"  variant {lamp.id}  L-1  exists: False here, True in the shop\n" in tried.stdout
-        assert "1 differences, and nothing was changed." in tried.stdout
+        assert "1 difference, and nothing was changed." in tried.stdout
         done = await command(servers, "reconcile", "--json", server=server)
     report = json.loads(done.stdout)
     assert (report["counts"]["created"], len(report["differences"])) == (1, 2)

@@ -41,7 +41,7 @@ async def test_what_is_equal_is_left_alone(shop: SimulatedShop, lamp: ShopItem):
     assert report.counts.differences == 0
     assert await product_rows() == before
     assert await fetch_value("SELECT count(*) FROM event") == events
-    assert report.tell() == "1 variants and 1 levels at 1 locations: everything is as in the shop."
+    assert report.tell() == "1 variant and 1 level at 1 location: everything is as in the shop."
 
 
 async def test_what_webhooks_told_differs_in_nothing(client: httpx.AsyncClient, shop: SimulatedShop):

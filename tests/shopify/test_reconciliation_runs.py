@@ -111,7 +111,7 @@ async def test_a_schedule_without_a_shop_says_so(database: None):
 
 async def test_a_schedule_tells_what_was_done(shop: SimulatedShop):
     shop.add_lamp("L-1")
-    assert await reconcile_shopify() == "1 variants and 0 levels at 0 locations: 1 differences; 1 created."
+    assert await reconcile_shopify() == "1 variant and 0 levels at 0 locations: 1 difference; 1 created."
 
 
 async def test_a_dry_run_writes_nothing_but_its_row(shop: SimulatedShop):
