@@ -1,7 +1,7 @@
 """What pages share on which rows are chosen, looked at and confirmed: times, ids, and how many there were."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from admin.pages import Form
 from admin.selection import SEPARATORS
 from lib.errors import field_error
+from lib.filters import read_time
 from lib.integers import LARGEST_BIGINT
 
 
@@ -35,8 +36,7 @@ def read_done(request: Request, most: int) -> int | None:
 def _moment(field: str, text: str) -> datetime:
     """Of UTC unless it tells another zone, as everything here is."""
     try:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return read_time(text)
     except ValueError:
         raise field_error(field, "expected a time like 2030-01-31T12:00") from None
 

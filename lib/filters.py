@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from lib import clock
 from lib.errors import BadInput, FieldError, refuse_fields
 from lib.integers import LARGEST_BIGINT, LARGEST_INTEGER
 
@@ -103,10 +104,12 @@ def read_amount(text: str) -> Decimal:
 def read_time(text: str) -> datetime:
     """A day means its beginning, and a time without a zone is UTC."""
     try:
-        found = datetime.fromisoformat(LOST_PLUS.sub("+", text))
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("expected a time like 2030-01-31T12:00:00Z") from None
+        found = clock.to_utc(datetime.fromisoformat(LOST_PLUS.sub("+", text)))
+    except ValueError:
+        found = None
+    if found is None:
+        raise ValueError("expected a time like 2030-01-31T12:00:00Z")
+    return found
 
 
 def read_day(text: str) -> date:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from domains.shopify.signing import is_genuine
-from lib import clock, log
+from lib import filters, log
 from lib.errors import AppError, BadInput, NotSignedIn, field_error
 from lib.integers import LARGEST_BIGINT
 from settings import settings
@@ -97,7 +97,7 @@ def read_request(headers: Mapping[str, str], body: bytes, shop: str | None = Non
 def read_time(text: str) -> datetime | None:
     """ISO 8601, also with nanoseconds; None for what is no time. Without a zone it is UTC."""
     try:
-        return clock.to_utc(datetime.fromisoformat(text.strip()))
+        return filters.read_time(text.strip())
     except ValueError:
         return None
 

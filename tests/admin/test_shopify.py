@@ -95,6 +95,7 @@ async def test_webhooks_are_chosen(desk: httpx.AsyncClient, chosen: dict[str, st
         ({"reason": "none"}, "Reason: "),
         ({"topic": "x" * 101}, "Topic: "),
         ({"since": "yesterday"}, "From: expected a time like"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "From: expected a time like"),
         ({"ids": "1, x"}, "Ids: x is no id"),
         ({"ids": "0"}, "Ids: 0 is no id"),
         ({"ids": "9" * 19}, "Ids: 9999999999999999999 is no id"),
