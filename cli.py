@@ -32,6 +32,7 @@ from domains.shopify.commands import shopify
 from lib import egress, files
 from lib.actor import Source, acting
 from lib.commands import runs
+from lib.findings import tell_and_exit
 from lib.terminal import Bar, say
 from piccolo_conf import migrate, pool
 from queues import doctor as examination
@@ -239,11 +240,7 @@ async def doctor(*, as_json: bool) -> None:
     async with pool(2, longest_seconds=LONGEST_PROOF_SECONDS):
         findings = await examination.examine()
     await disconnect()
-    if as_json:
-        click.echo(msgspec.json.encode(findings))
-    for finding in findings if not as_json else []:
-        say(f"{'ok   ' if finding.ok else 'WRONG'}  {finding.name}: {finding.detail}")
-    sys.exit(0 if all(finding.ok for finding in findings) else 1)
+    tell_and_exit(findings, as_json=as_json)
 
 
 @click.command("schedules")

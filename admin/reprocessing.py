@@ -10,23 +10,16 @@ from admin.forms import demand_tick, in_words, new_id, once, read_input
 from admin.pages import Form, read_form, redirect, render
 from domains.shopify import reprocessing
 from domains.shopify.jobs import process_inbox
+from domains.shopify.listing import UNSETTLED_REASONS
 from domains.shopify.processing import HANDLED
 from domains.shopify.reprocessing import MOST_AT_ONCE, CountDiffers, Wanted
-from domains.shopify.tables import InboundReason, InboundState
+from domains.shopify.tables import InboundState
 from lib.errors import AppError
 
 SHOWN = 50
 FIELDS = ("state", "reason", "topic", "since", "until", "ids")
 LABELS = {"state": "State", "reason": "Reason", "topic": "Topic", "since": "From", "until": "To", "ids": "Ids"}
 STATES = (InboundState.FAILED, InboundState.PARKED)
-REASONS = (
-    InboundReason.UNKNOWN_ITEM,
-    InboundReason.UNKNOWN_ORDER,
-    InboundReason.SKU_TAKEN,
-    InboundReason.LOCATION_CLOSED,
-    InboundReason.BAD_PAYLOAD,
-    InboundReason.INTERNAL,
-)
 
 
 async def show(request: Request) -> Response:
@@ -70,7 +63,7 @@ async def _render(request: Request, form: Form, error: AppError | None = None) -
         "rows": rows,
         "most": MOST_AT_ONCE,
         "states": STATES,
-        "reasons": REASONS,
+        "reasons": UNSETTLED_REASONS,
         "topics": sorted(HANDLED),
         "done": read_done(request, MOST_AT_ONCE),
         "form_id": new_id(),

@@ -1,12 +1,12 @@
 """Is everything as it should be: servers, tables, worker, mail, webhooks, what Shopify told, and the laws of stock."""
 
-import msgspec
 from piccolo.apps.migrations.commands.base import BaseMigrationManager
 from redis.exceptions import RedisError
 
 from domains.catalog.proof import find_differences, tell
 from domains.webhooks import signing
 from lib import clock
+from lib.findings import Finding
 from piccolo_conf import APP_REGISTRY, fetch, fetch_row, fetch_value
 from queues.job import QUEUES
 
@@ -33,12 +33,6 @@ INBOX_TROUBLES = """
            count(*) FILTER (WHERE state = 'pending' AND next_attempt_at < now() - interval '5 minutes') AS waiting
     FROM inbound_webhook WHERE state IN ('pending', 'parked', 'failed') AND reason IS DISTINCT FROM 'redacted'
 """
-
-
-class Finding(msgspec.Struct):
-    name: str
-    ok: bool
-    detail: str
 
 
 async def examine() -> list[Finding]:

@@ -11,12 +11,12 @@ import msgspec
 
 from domains.shopify import shop_examination
 from domains.shopify.intake import OWN_DOMAIN
-from domains.shopify.schemas import Finding
 from domains.shopify.signing import sign
 from lib import clock, egress
 from lib.dialling import Rules
 from lib.egress import Reply
 from lib.egress_errors import EgressError
+from lib.findings import Finding
 from piccolo_conf import fetch_row, fetch_value
 from settings import settings
 

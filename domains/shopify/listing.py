@@ -45,14 +45,14 @@ GET_RECONCILIATION = f"SELECT {RECONCILIATION_COLUMNS}, r.differences FROM {RECO
 
 # Of these there are few, and no others are unsettled: that leads into inbound_webhook_unsettled.
 UNSETTLED = "w.state IN ('parked', 'failed')"
-UNSETTLED_REASONS = {
+UNSETTLED_REASONS = (
     InboundReason.UNKNOWN_ITEM,
     InboundReason.UNKNOWN_ORDER,
     InboundReason.SKU_TAKEN,
     InboundReason.LOCATION_CLOSED,
     InboundReason.BAD_PAYLOAD,
     InboundReason.INTERNAL,
-}
+)
 
 
 def _because(values: Sequence[str]) -> list[Condition]:

@@ -33,14 +33,14 @@ query Variants($first: Int!, $after: String) {
   productVariants(first: $first, after: $after, sortKey: ID) {
     pageInfo { hasNextPage endCursor }
     nodes {
-      id title sku price compareAtPrice barcode updatedAt
+      id title sku price compareAtPrice barcode
       selectedOptions { name value }
       image { url }
       product {
         id title descriptionHtml vendor productType handle status updatedAt
         featuredMedia { mediaContentType preview { image { url } } }
       }
-      inventoryItem { id sku tracked updatedAt unitCost { amount } }
+      inventoryItem { id tracked updatedAt unitCost { amount } }
     }
   }
 }
@@ -103,7 +103,6 @@ class ItemNode(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     tracked: bool
     updated_at: datetime
-    sku: str | None = None
     unit_cost: Cost | None = None
 
 
@@ -116,7 +115,6 @@ class VariantNode(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     title: str
     price: str
-    updated_at: datetime
     product: ProductNode
     inventory_item: ItemNode
     selected_options: list[SelectedOption] = []

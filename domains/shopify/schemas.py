@@ -68,11 +68,3 @@ class ReconciliationDetailOut(ReconciliationOut, kw_only=True):
     """With the first five hundred differences, each with `field`, `ours` and `theirs` as they were found."""
 
     differences: list[dict[str, Any]]
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What `litestar shopify doctor` found of one thing."""
-
-    name: str
-    ok: bool
-    detail: str

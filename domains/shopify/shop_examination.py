@@ -10,8 +10,8 @@ import msgspec
 
 from domains.shopify.admin_api import AdminApi
 from domains.shopify.processing import HANDLED
-from domains.shopify.schemas import Finding
 from lib.errors import Unavailable
+from lib.findings import Finding
 from piccolo_conf import fetch
 from settings import settings
 

@@ -3,10 +3,11 @@
 import pytest
 
 from domains.mail.services import forget_old_mail
+from lib.findings import Finding
 from piccolo_conf import execute
 from queues.cleaning import CLEANINGS, Cleaning
 from queues.controllers import PROBES
-from queues.doctor import Finding, examine
+from queues.doctor import examine
 from queues.sweep import RINGS
 from queues.worker import JOBS
 from tests.mail.letters import write

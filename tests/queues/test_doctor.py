@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from domains.webhooks import signing
+from lib.findings import Finding
 from piccolo_conf import execute
-from queues.doctor import Finding, examine
+from queues.doctor import examine
 
 EVENT = (
     "INSERT INTO event (topic, subject, source, occurred_at) VALUES ('a.b', 'a:1', 'sql', now() - $1::text::interval)"

@@ -16,10 +16,10 @@ from aiohttp import web
 
 from domains.shopify import admin_api, examination, shop_examination
 from domains.shopify.processing import HANDLED
-from domains.shopify.schemas import Finding
 from domains.shopify.shop_examination import Subscription, judge_scopes, judge_subscriptions
 from lib import egress
 from lib.embedded import Urls
+from lib.findings import Finding
 from piccolo_conf import execute, fetch
 from tests.conftest import make_client
 from tests.shopify.making import SECRET, SHOP
