@@ -12,7 +12,7 @@ from lib.integers import LARGEST_INTEGER
 from piccolo_conf import fetch, fetch_value
 from tests.catalog.making import make_product
 from tests.inventory.shelves import ADJUST, adjust, default_location, ledger_of, levels_of, make_location, wrong_fields
-from tests.orders.placing import statements
+from tests.statements import statements
 
 
 async def test_a_delta_is_added_to_the_default_location(staff: httpx.AsyncClient) -> None:

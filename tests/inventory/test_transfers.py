@@ -11,7 +11,7 @@ from lib.integers import LARGEST_INTEGER
 from piccolo_conf import fetch_value
 from tests.catalog.making import make_product
 from tests.inventory.shelves import TRANSFER, adjust, ledger_of, levels_of, make_location, wrong_fields
-from tests.orders.placing import statements
+from tests.statements import statements
 
 THERE = {"from_location": "main", "to_location": "shop"}
 BACK = {"from_location": "shop", "to_location": "main"}

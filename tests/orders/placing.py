@@ -1,13 +1,10 @@
 """Sales orders for tests, placed the way that the API places them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import httpx
 
-from piccolo_conf import connected, fetch_value
+from piccolo_conf import fetch_value
 
 ORDERS = "/api/sales-orders/"
 
@@ -27,20 +24,3 @@ async def stock_of(product_id: int) -> int:
 
 async def user_id(client: httpx.AsyncClient) -> int:
     return int((await client.get("/auth/users/me")).json()["id"])
-
-
-@asynccontextmanager
-async def statements() -> AsyncIterator[list[str]]:
-    """What is asked of the database meanwhile by one after another, who all get the same connection of the pool."""
-    asked: list[str] = []
-
-    def log(record: asyncpg.connection.LoggedQuery) -> None:
-        asked.append(record.query)
-
-    async with connected() as connection:
-        connection.add_query_logger(log)
-    try:
-        yield asked
-    finally:
-        async with connected() as connection:
-            connection.remove_query_logger(log)

@@ -9,7 +9,8 @@ from domains.orders.sales import COLUMNS
 from lib.listing import find_page
 from piccolo_conf import execute, fetch
 from tests.catalog.making import make_product
-from tests.orders.placing import ORDERS, place, statements, user_id
+from tests.orders.placing import ORDERS, place, user_id
+from tests.statements import statements
 
 
 async def test_customers_see_their_own_and_the_staff_see_all(admin, staff, customer, stranger, client):

@@ -8,7 +8,8 @@ from domains.catalog.stock import Move, move_stock
 from domains.catalog.tables import Reason
 from piccolo_conf import execute, fetch, fetch_row, fetch_value
 from tests.catalog.making import make_product
-from tests.orders.placing import ORDERS, place, statements, stock_of, user_id
+from tests.orders.placing import ORDERS, place, stock_of, user_id
+from tests.statements import statements
 
 
 async def test_an_order_takes_its_stock_and_says_so_in_ledger_and_log(admin, customer):

@@ -13,8 +13,9 @@ from lib.redis_client import line
 from piccolo_conf import execute
 from tests.catalog.making import make_product
 from tests.imports.uploads import make_csv, upload
-from tests.orders.placing import place, statements
+from tests.orders.placing import place
 from tests.reports.making import make_import, make_sale, stats
+from tests.statements import statements
 
 PARTS = {"products", "products:value", "orders", "imports", "webhooks"}
 
