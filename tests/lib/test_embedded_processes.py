@@ -26,10 +26,12 @@ ENVIRONMENT = {"PYTHONPATH": f"{ROOT}:{Path(msgspec.__file__).parents[1]}", "PAT
 NOBODY = 65534
 NAMELESS = 54321
 
-# Runs servers until its standard input ends: argv is DATA_DIR and the names of embedded()'s arguments to be true.
+# Runs servers until its standard input ends: argv is DATA_DIR and the names of embedded()'s arguments to be true. What
+# was started in the background of a shell ignores SIGINT, and so would what it starts.
 OWNER = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from lib.embedded import embedded
 with embedded(Path(sys.argv[1]), **dict.fromkeys(sys.argv[2:], True)) as urls:
     print("ready", urls.database_url, flush=True)
