@@ -36,6 +36,12 @@ TOLD: dict[str, object] = {
 }
 COLUMNS = ", ".join(TOLD)
 
+
+def let_go_in_sql(of: str) -> str:
+    """The condition: the shop had it and has it no more, and nobody has put it on sale here again."""
+    return f"{of}.shopify_variant_id IS NULL AND {of}.shopify_updated_at IS NOT NULL AND NOT {of}.is_active"
+
+
 FOLD = "SELECT sku, lower(sku) AS folded FROM unnest($1::text[]) AS w (sku)"
 
 # Relies on product_shopify_product, product_shopify_variant_key, product_shopify_item_key and product_sku_key.
@@ -75,11 +81,12 @@ LET_GO = """
         shopify_inventory_item_id = NULL, shopify_updated_at = $2
     WHERE id = ANY($1::int[])
 """
-# Of products that were let go of, and that nobody has put on sale again. Relies on product_sku_key.
-FREE_SKUS = """
+
+# Relies on product_sku_key.
+FREE_SKUS = f"""
     UPDATE product SET sku = left(sku, 80) || '-removed-' || id
     WHERE lower(sku) IN (SELECT lower(w.sku) FROM unnest($1::text[]) AS w (sku)) AND id <> ALL($2::int[])
-        AND shopify_variant_id IS NULL AND shopify_updated_at IS NOT NULL AND NOT is_active
+        AND {let_go_in_sql("product")}
 """
 # Relies on stock_level_key.
 LET_GO_OF_LEVELS = """

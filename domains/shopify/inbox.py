@@ -61,13 +61,14 @@ WAKE = """
     UPDATE inbound_webhook SET next_attempt_at = $2 WHERE state = 'parked' AND awaits = ANY($1::text[])
 """
 # What became known by other ways, or before a worker died that was to wake them. Relies on inbound_webhook_awaits,
-# product_shopify_item_key and sales_order_shopify_key.
+# product_shopify_item_key, product_sku_key and sales_order_shopify_key.
 WAKE_KNOWN = """
     UPDATE inbound_webhook w SET next_attempt_at = $1
     WHERE w.state = 'parked' AND w.awaits IS NOT NULL AND w.next_attempt_at > $1 AND ($2::bigint IS NULL OR w.id = $2)
     AND CASE split_part(w.awaits, ':', 1)
         WHEN 'item' THEN EXISTS (
             SELECT FROM product p WHERE p.shopify_inventory_item_id = split_part(w.awaits, ':', 2)::bigint)
+        WHEN 'sku' THEN NOT EXISTS (SELECT FROM product p WHERE lower(p.sku) = substr(w.awaits, 5))
         ELSE EXISTS (SELECT FROM sales_order o WHERE o.shopify_order_id = split_part(w.awaits, ':', 2)::bigint) END
 """
 ASK_AGAIN = """

@@ -1,6 +1,5 @@
 """The shop's items: which SKU they have, and what they cost. Which product stands for one is told by products."""
 
-from collections.abc import Collection
 from decimal import Decimal
 
 import asyncpg
@@ -10,31 +9,24 @@ from msgspec import UNSET, UnsetType
 from domains.catalog import linking
 from domains.catalog.products import change_product
 from domains.catalog.schemas import ProductPatch
-from domains.shopify import versions
+from domains.shopify import skus, versions
 from domains.shopify.mapping import read_amount, read_sku
-from domains.shopify.outcomes import Became, Outcome, Result, failed, ignored, name_item, parked, stale
+from domains.shopify.outcomes import Became, Outcome, Result, failed, ignored, name_item, name_sku, parked, stale
 from domains.shopify.payloads import ItemPayload
 from domains.shopify.tables import InboundReason, InboundState, Kind
 from domains.shopify.webhooks import Told
 from lib.money import Money
-from piccolo_conf import fetch, fetch_row, fetch_value
+from piccolo_conf import fetch_row, fetch_value
 
 # Relies on product_shopify_item_key.
 LOCK = """
-    SELECT id, sku, cost_price, shopify_product_id FROM product WHERE shopify_inventory_item_id = $1
-    FOR NO KEY UPDATE
+    SELECT id, sku, lower(sku) AS folded, cost_price, shopify_product_id FROM product
+    WHERE shopify_inventory_item_id = $1 FOR NO KEY UPDATE
 """
 # Relies on shopify_version_key and product_shopify_item_key.
 IS_BURIED = """
     SELECT EXISTS (SELECT FROM shopify_version WHERE shopify_id = $1 AND kind = 'item' AND is_removed)
         AND NOT EXISTS (SELECT FROM product WHERE shopify_inventory_item_id = $1)
-"""
-# Relies on shopify_version_key and, by its own words, on inbound_webhook_subject.
-WAITING = """
-    SELECT v.shopify_id FROM shopify_version v
-    JOIN inbound_webhook w ON w.subject = 'item:' || v.shopify_id AND w.triggered_at = v.triggered_at
-    WHERE v.kind = 'item' AND v.shopify_id = ANY($1::bigint[]) AND w.state = 'parked' AND w.reason = 'sku_taken'
-        AND w.subject <> ''
 """
 # Relies on product_sku_key.
 IS_TAKEN = "SELECT EXISTS (SELECT FROM product WHERE lower(sku) = lower($1) AND id <> $2)"
@@ -45,6 +37,7 @@ class Item(msgspec.Struct, frozen=True):
 
     product_id: int
     sku: str
+    folded: str
     cost: Decimal | None
     shopify_product_id: int | None
 
@@ -79,18 +72,13 @@ async def save_item(
     except ValueError as error:
         await _write(item, None, cost)
         return failed(str(error))
-    if wanted == item.sku or not await _tells_sku(item, told):
-        wanted = None
-    if wanted is not None and await _is_taken(wanted, item.product_id):
+    if wanted is None or not await _tells_sku(item, told):
+        return await _save(item_id, item, item.sku, cost)
+    if wanted != item.sku and await _is_taken(wanted, item.product_id):
         await _write(item, None, cost)
-        return _park(item_id, item, wanted)
-    became = await _write(item, wanted, cost)
-    return Outcome(results=(Result(became, item_id, sku=wanted or item.sku, product=item.product_id),))
-
-
-async def find_waiting(item_ids: Collection[int]) -> set[int]:
-    """Those whose newest SKU another product has: what told it is parked."""
-    return {row["shopify_id"] for row in await fetch(WAITING, list(item_ids))}
+        return await _park(item_id, item, wanted)
+    await skus.note({item.product_id: None})
+    return await _save(item_id, item, wanted, cost)
 
 
 async def find_item(item_id: int) -> Item | None:
@@ -137,6 +125,13 @@ async def _is_taken(sku: str, product_id: int) -> bool:
     return bool(await fetch_value(IS_TAKEN, sku, product_id))
 
 
+async def _save(item_id: int, item: Item, sku: str, cost: Decimal | UnsetType | None) -> Outcome:
+    is_renamed = sku != item.sku
+    became = await _write(item, sku if is_renamed else None, cost)
+    known = (name_sku(item.folded),) if is_renamed else ()
+    return Outcome(results=(Result(became, item_id, sku=sku, product=item.product_id),), known=known)
+
+
 async def _write(item: Item, sku: str | None, cost: Decimal | UnsetType | None) -> Became:
     patch = ProductPatch(sku=UNSET if sku is None else sku)
     if cost != item.cost and not isinstance(cost, UnsetType):
@@ -147,7 +142,9 @@ async def _write(item: Item, sku: str | None, cost: Decimal | UnsetType | None) 
     return Became.UPDATED
 
 
-def _park(item_id: int, item: Item, sku: str) -> Outcome:
+async def _park(item_id: int, item: Item, sku: str) -> Outcome:
+    await skus.note({item.product_id: sku})
+    folded = (await linking.fold_all([sku]))[sku]
     detail = f"Another product has the SKU {sku}."
     result = Result(Became.PARKED, item_id, sku=item.sku, product=item.product_id, detail=detail)
-    return Outcome(InboundState.PARKED, InboundReason.SKU_TAKEN, detail, results=(result,))
+    return Outcome(InboundState.PARKED, InboundReason.SKU_TAKEN, detail, (result,), name_sku(folded))

@@ -5,7 +5,7 @@ import time
 
 from domains.catalog.races import RACES
 from domains.mail.jobs import send_waiting_mail
-from domains.shopify import inbox
+from domains.shopify import inbox, skus
 from domains.shopify.outcomes import Outcome
 from domains.shopify.processing import process
 from domains.shopify.webhooks import Webhook
@@ -101,6 +101,7 @@ class Watch:
         """That nothing more is to be done here: the job goes on by itself."""
         if time.monotonic() - self.woken_at >= WAKE_EVERY_SECONDS:
             self.woken_at = time.monotonic()
+            await settle_skus()
             await inbox.wake_known()
         if _has_room() and await inbox.is_any_due():
             await process_inbox.ring_or_run()
@@ -122,11 +123,19 @@ async def work_one() -> bool:
     if outcome is None:
         return False
     await inbox.wake(outcome.known)
+    if outcome.moves_skus:
+        await settle_skus()
     if outcome.awaits:
         await inbox.wake_known(claimed[0].id)
     if outcome.letters:
         await send_waiting_mail.later()
     return True
+
+
+async def settle_skus() -> None:
+    """Behind the commit that parked one, or that left one to others."""
+    with acting(name="shopify", source=Source.SHOPIFY):
+        await inbox.wake(await skus.settle())
 
 
 async def _settle_one(claimed: list[Webhook]) -> Outcome | None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from domains.catalog.linking import Linkable, Linked
 from domains.shopify.mapping import ShopProduct, ShopVariant
@@ -14,7 +15,8 @@ L = TypeVar("L", bound=Linked)
 
 class Match(msgspec.Struct):
     """`product` is None for a variant that is new here. `became` is told already where it cannot be written as it is:
-    one that is parked keeps its SKU, or is not created; what else is told of it is written."""
+    one that is parked keeps its SKU, or is not created; what else is told of it is written. `awaits` is the SKU that it
+    is parked for, as the unique index compares it."""
 
     variant: ShopVariant
     product: Linkable | None
@@ -22,6 +24,7 @@ class Match(msgspec.Struct):
     folded: str
     became: Became | None = None
     detail: str = ""
+    awaits: str = ""
 
     @property
     def moves_to_sku(self) -> bool:
@@ -31,6 +34,12 @@ class Match(msgspec.Struct):
     def is_out(self) -> bool:
         """Nothing of it is written."""
         return self.became in (Became.REFUSED, Became.KEPT) or (self.became is Became.PARKED and self.product is None)
+
+    @property
+    def parked_sku(self) -> str | None:
+        """The one that it is to have as soon as nobody else has it."""
+        sku = self.variant.sku
+        return sku if self.became is Became.PARKED and isinstance(sku, str) else None
 
     def keep_out(self, became: Became, detail: str) -> None:
         self.became, self.detail = became, detail
@@ -75,6 +84,12 @@ def find_yielding(matches: Sequence[Match], products: Collection[Linkable], gone
     """Products that stand for no variant any more, and give their SKUs to those that the shop gives them to."""
     own = {match.product.id for match in matches if match.product}
     return {row.id for row in products if (row.is_let_go or row in gone) and row.id not in own}
+
+
+def find_told_skus(matches: Sequence[Match], newer_items: Collection[int]) -> dict[int, str | None]:
+    """By product: the SKU that was told and that another one has, or None where nothing is in the way."""
+    told = [(match, match.product) for match in matches if match.variant.sku is not UNSET and not match.is_out]
+    return {row.id: match.parked_sku for match, row in told if row and row.shopify_inventory_item_id not in newer_items}
 
 
 def _match(
@@ -129,5 +144,6 @@ def _park_taken(matches: Sequence[Match], products: Collection[Linkable], yieldi
             return
         for match in blocked:
             match.keep_out(Became.PARKED, f"Another product has the SKU {match.sku}.")
+            match.awaits = match.folded
             if match.product:
                 match.sku, match.folded = match.product.sku, match.product.folded

@@ -6,6 +6,8 @@ import msgspec
 
 from domains.shopify.tables import InboundReason, InboundState
 
+SKU = "sku:"
+
 
 class Became(StrEnum):
     """What became of one thing that a webhook or a reconciliation told of."""
@@ -32,7 +34,7 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Outcome(msgspec.Struct, frozen=True):
     """Of one webhook. `awaits` is what a parked one waits for; `known` is what others may have waited for ("item:12",
-    "order:7"). Letters are rung for when any were written."""
+    "order:7", and "sku:lamp" for one that nobody has any more). Letters are rung for when any were written."""
 
     state: InboundState = InboundState.PROCESSED
     reason: InboundReason | None = None
@@ -41,6 +43,11 @@ class Outcome(msgspec.Struct, frozen=True):
     awaits: str | None = None
     known: tuple[str, ...] = ()
     letters: int = 0
+
+    @property
+    def moves_skus(self) -> bool:
+        """Somebody may have a SKU now that another one had."""
+        return self.reason is InboundReason.SKU_TAKEN or any(name.startswith(SKU) for name in self.known)
 
 
 def ignored(reason: InboundReason, detail: str) -> Outcome:
@@ -65,6 +72,11 @@ def failed(detail: str) -> Outcome:
 
 def name_item(shopify_id: int) -> str:
     return f"item:{shopify_id}"
+
+
+def name_sku(folded: str) -> str:
+    """`folded` is the SKU as the unique index compares it."""
+    return f"{SKU}{folded}"
 
 
 def name_order(shopify_id: int) -> str:

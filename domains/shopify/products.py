@@ -4,10 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from domains.catalog import linking
 from domains.catalog.linking import Linkable, Linked
-from domains.shopify import removal, versions
-from domains.shopify.items import find_waiting
+from domains.shopify import removal, skus, versions
 from domains.shopify.mapping import ShopProduct, map_product
-from domains.shopify.matching import Match, find_gone, find_yielding, match_variants, sku_of
+from domains.shopify.matching import Match, find_gone, find_told_skus, find_yielding, match_variants, sku_of
 from domains.shopify.outcomes import Outcome, stale
 from domains.shopify.payloads import ProductPayload
 from domains.shopify.tables import Kind
@@ -38,9 +37,12 @@ async def save_product(product: ShopProduct, told: Told, *, is_again: bool = Fal
         locked = await linking.lock_linkable([link.id for link in found])
         # Asked behind the locks: an item that was written meanwhile is known then.
         items = await versions.find_known(Kind.ITEM, _items_of(product))
-        matches = _match(product, locked, folded, items, await _find_newer(items, told), told)
+        newer = {item.shopify_id for item in items if item.version.updated_at > told.version.updated_at}
+        matches = _match(product, locked, folded, items, newer, told)
         plan = make_plan(product, matches, locked, await _find_counted(matches), told, is_again=is_again)
-        return await _write(plan, locked, told)
+        outcome = await _write(plan, locked, told)
+        await skus.note(find_told_skus(matches, newer))
+        return outcome
 
 
 async def _find(product: ShopProduct, folded: Mapping[str, str]) -> list[Linked]:
@@ -57,13 +59,6 @@ async def _settle_items(product: ShopProduct, found: Sequence[Linked], told: Tol
     await versions.advance_all(Kind.ITEM, [(item, 0, told.version) for item in back])
 
 
-async def _find_newer(items: Sequence[Known], told: Told) -> set[int]:
-    """Items whose SKU here is newer than what is told now. What waits for its SKU is not here yet: two items that
-    change SKUs with each other wait for their product, which tells both."""
-    newer = {item.shopify_id for item in items if item.version.updated_at > told.version.updated_at}
-    return newer - await find_waiting(newer) if newer else newer
-
-
 def _match(
     product: ShopProduct,
     locked: Sequence[Linkable],
@@ -72,6 +67,7 @@ def _match(
     newer: Collection[int],
     told: Told,
 ) -> list[Match]:
+    """`newer` are items whose SKU was told later than what is told now."""
     buried = [item for item in items if item.is_removed and item.version > told.version]
     return match_variants(
         product,

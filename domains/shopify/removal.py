@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from domains.catalog import linking
 from domains.catalog.linking import Linkable, Linked
 from domains.shopify import versions
-from domains.shopify.outcomes import Became, Outcome, Result, ignored, stale
+from domains.shopify.outcomes import Became, Outcome, Result, ignored, name_sku, stale
 from domains.shopify.payloads import GonePayload
 from domains.shopify.tables import InboundReason, Kind
 from domains.shopify.webhooks import Told
@@ -20,7 +20,9 @@ async def take_product_removal(payload: GonePayload, told: Told) -> Outcome:
     found = await linking.find_linked(payload.id, (), (), ())
     if not found:
         return ignored(InboundReason.NOT_HERE, "No product here stands for it.")
-    return Outcome(results=await remove_variants([product.id for product in found], told))
+    results = await remove_variants([product.id for product in found], told)
+    left = await linking.fold_all({result.sku for result in results if result.became is Became.REMOVED})
+    return Outcome(results=results, known=tuple(name_sku(folded) for folded in left.values()))
 
 
 async def remove_variants(product_ids: Sequence[int], told: Told) -> tuple[Result, ...]:

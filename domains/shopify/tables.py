@@ -7,14 +7,18 @@ from piccolo.columns import (
     BigInt,
     BigSerial,
     Boolean,
+    ForeignKey,
     Integer,
     Serial,
     Text,
     Timestamptz,
     Varchar,
 )
+from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults import TimestamptzNow
 from piccolo.table import Table
+
+from domains.catalog.tables import Product
 
 
 class InboundState(StrEnum):
@@ -52,7 +56,7 @@ class InboundReason(StrEnum):
 
 class InboundWebhook(Table):
     """A webhook as it came. `subject` is what it tells of ("product:788032119674292922"); `customer_id` and `order_id`
-    are the shop's, for redaction. A parked one waits for what `awaits` names ("item:271878346596884015").
+    are the shop's, for redaction. A parked one waits for what `awaits` names ("item:271878346596884015", "sku:lamp").
 
     `results` is a list of shopify.outcomes.Result.
     """
@@ -72,7 +76,7 @@ class InboundWebhook(Table):
     reason = Varchar(length=30, null=True, default=None, choices=InboundReason)
     detail = Text(default="")
     results = JSONB(default="[]")
-    awaits = Varchar(length=100, null=True, default=None)
+    awaits = Text(null=True, default=None)
     attempts = Integer(default=0)
     next_attempt_at = Timestamptz(default=TimestamptzNow())
     received_at = Timestamptz(default=TimestamptzNow())
@@ -105,6 +109,14 @@ class ShopifyVersion(Table):
     updated_at = Timestamptz()
     triggered_at = Timestamptz()
     is_removed = Boolean(default=False)
+
+
+class ParkedSku(Table):
+    """The SKU that the shop has given to a product of ours while another one has it: it is given when it is free."""
+
+    id: Serial
+    product = ForeignKey(Product, null=False, unique=True, on_delete=OnDelete.cascade)
+    sku = Varchar(length=100)
 
 
 class ReconciliationState(StrEnum):

@@ -7,7 +7,7 @@ import msgspec
 from domains.catalog.linking import Linkable
 from domains.shopify.mapping import ShopProduct, changes_of, differences
 from domains.shopify.matching import Match, find_gone
-from domains.shopify.outcomes import Became, Outcome, Result, name_item
+from domains.shopify.outcomes import Became, Outcome, Result, name_item, name_sku
 from domains.shopify.tables import InboundReason, InboundState
 from domains.shopify.webhooks import Told
 
@@ -69,13 +69,14 @@ def conclude(plan: Plan, created: Mapping[int, int], removed: Sequence[Result]) 
         Result(Became.UPDATED, row.shopify_variant_id, row.sku, row.id) for row in plan.others if row.id in plan.changed
     ]
     troubles = {match.became: match.detail for match in reversed(plan.matches) if match.became}
-    state, reason = InboundState.PROCESSED, None
+    state, reason, awaits = InboundState.PROCESSED, None, None
     if Became.PARKED in troubles:
-        state, reason = InboundState.PARKED, InboundReason.SKU_TAKEN
+        state, reason, awaits = InboundState.PARKED, InboundReason.SKU_TAKEN, _find_awaited(plan)
     elif Became.REFUSED in troubles:
         state, reason = InboundState.FAILED, InboundReason.BAD_PAYLOAD
     detail = troubles.get(Became.PARKED) or troubles.get(Became.REFUSED) or ""
-    return Outcome(state, reason, detail, (*results, *removed), known=_find_linked_items(plan))
+    known = _find_linked_items(plan) + _find_left_skus(plan)
+    return Outcome(state, reason, detail, (*results, *removed), awaits, known)
 
 
 def _changes(match: Match, row: Linkable, counted: Collection[int], *, is_again: bool) -> Values:
@@ -119,3 +120,16 @@ def _find_linked_items(plan: Plan) -> tuple[str, ...]:
     """Those that others may have waited for."""
     found = [values.get(ITEM) for values in (*plan.changed.values(), *plan.new.values())]
     return tuple(name_item(item) for item in found if isinstance(item, int))
+
+
+def _find_left_skus(plan: Plan) -> tuple[str, ...]:
+    """Those that nobody has any more, or that whoever has them gives up."""
+    known = [match.product for match in plan.matches if match.product]
+    renamed = [row for row in known if "sku" in plan.changed.get(row.id, {})]
+    return tuple(name_sku(row.folded) for row in (*renamed, *plan.gone))
+
+
+def _find_awaited(plan: Plan) -> str:
+    """One at a time. What is new here has nobody but its webhook to wait for its SKU: it comes first."""
+    parked = [match for match in plan.matches if match.became is Became.PARKED]
+    return name_sku(min(parked, key=lambda match: match.product is not None).awaits)

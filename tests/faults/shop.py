@@ -61,6 +61,7 @@ class Shop:
             self._rename_sku: 2,
             self._make_noise: 2,
             self._swap_skus: 1,
+            self._pass_skus_on: 2,
         }
         while len(self.events) < events:
             is_small = len(self.products) < FIRST_PRODUCTS
@@ -157,6 +158,15 @@ class Shop:
         if len(named) > 1:
             named[0].sku, named[1].sku = named[1].sku, named[0].sku
             self._tell_skus(product, named[:2])
+
+    def _pass_skus_on(self) -> None:
+        """In a ring of products, one after the other: for a while two have the same."""
+        products = [product for product in self.products.values() if product.variants[0].sku is not None]
+        ring = self.rng.sample(products, min(len(products), self.rng.choice((2, 2, 3, 4))))
+        skus = [product.variants[0].sku for product in ring]
+        for product, sku in zip(ring, skus[1:] + skus[:1], strict=True):
+            product.variants[0].sku = sku
+            self._tell_skus(product, product.variants[:1])
 
     def _tell_skus(self, product: Product, variants: list[Variant]) -> None:
         """Shopify tells product and items, in this order or the other."""

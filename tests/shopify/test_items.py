@@ -5,20 +5,13 @@ import json
 import httpx
 import pytest
 
-from domains.shopify import items
 from lib import clock
-from piccolo_conf import execute, fetch, fetch_value
+from piccolo_conf import execute, fetch_value
 from tests.shopify.making import row_of, settle
 from tests.shopify.stocking import ITEM, bury, make_linked, minute, product, said, tell_item
 
 ADVANCE = """
     INSERT INTO shopify_version (kind, shopify_id, updated_at, triggered_at) VALUES ('product', $1, $2, $2)
-"""
-
-
-PARK = """
-    INSERT INTO inbound_webhook (topic, webhook_id, subject, state, reason, processed_at)
-    SELECT 'inventory_items/update', n, 'item:' || n, 'parked', 'sku_taken', now() FROM generate_series(1, 3000) AS n
 """
 
 
@@ -150,10 +143,3 @@ async def test_a_removed_item_is_ignored_and_stays_removed(client: httpx.AsyncCl
 async def test_an_item_without_an_id_fails_with_a_sentence(client: httpx.AsyncClient):
     row = await tell_item(client, id=None)
     assert said(row) == ("failed", "bad_payload")
-
-
-async def test_which_items_wait_is_found_without_a_look_at_all_that_wait(database: None):
-    await execute(PARK)
-    await execute("ANALYZE inbound_webhook")
-    plan = "\n".join(row[0] for row in await fetch(f"EXPLAIN {items.WAITING}", [1, 2]))
-    assert "inbound_webhook_subject" in plan
