@@ -141,12 +141,6 @@ def among(column: str, read: Callable[[str], Any], description: str = "Comma-sep
     )
 
 
-def among_texts(column: str, description: str = "Comma-separated, whatever their case.") -> Filter:
-    """Relies, like `same_text`, on an index of `lower(column)`."""
-    lowered = "ANY(ARRAY(SELECT lower(v) FROM unnest({0}::text[]) AS v))"
-    return Filter(lambda values: [Condition(f"lower({column}) = {lowered}", (list(values),))], TEXT, description)
-
-
 def choice(column: str, choices: type[StrEnum]) -> Filter:
     """One of an enumeration."""
     return equal(column, read_choice(choices), {"type": "string", "enum": list(choices)})

@@ -5,7 +5,7 @@ And percentages, as exact.
 
 import math
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -88,11 +88,6 @@ def _without_noise(value: Any) -> str:
     if isinstance(value, float) and _is_noise(round(value, 4), value):
         return repr(round(value, 4))
     return repr(value)
-
-
-def add_percent(amount: Decimal, percent: Decimal) -> Decimal:
-    """Rounded half up to the cent: what `round(amount * (100 + percent) * 0.01, 2)` is in PostgreSQL."""
-    return (amount * (100 + percent) / 100).quantize(CENT, ROUND_HALF_UP)
 
 
 def decode(type_: type, value: Any) -> Any:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lib import money
-from lib.money import LARGEST, Money, Percent, add_percent, parse_money, read_number
+from lib.money import LARGEST, Money, Percent, parse_money, read_number
 
 AMOUNTS = st.decimals(min_value=0, max_value=LARGEST, places=2)
 
@@ -107,11 +107,3 @@ def test_good_percentages(value: object, percent: str):
 def test_bad_percentages(value: object):
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"price": None, "percent": value}, Priced, dec_hook=money.decode)
-
-
-@pytest.mark.parametrize(
-    ("amount", "percent", "changed"),
-    [("10.05", "10", "11.06"), ("0.05", "10", "0.06"), ("0.15", "-10", "0.14"), ("19.99", "-100", "0.00")],
-)
-def test_percentages_are_rounded_half_up(amount: str, percent: str, changed: str):
-    assert str(add_percent(Decimal(amount), Decimal(percent))) == changed
