@@ -63,6 +63,9 @@ LOCK = f"""
     SELECT id, lower(sku) AS folded, {COLUMNS} FROM product WHERE id = ANY($1::int[]) ORDER BY id FOR NO KEY UPDATE
 """
 
+# Relies on stock_movement_product.
+FIND_STOCKED = "SELECT DISTINCT product_id FROM stock_movement WHERE product_id = ANY($1::int[]) AND reason = 'shopify'"
+
 # An index refuses the first of two that change their SKUs with each other: whoever's SKU is wanted lets go of it first.
 VACATE = "UPDATE product SET sku = 'vacated-' || gen_random_uuid() WHERE id = ANY($1::int[])"
 
@@ -143,6 +146,11 @@ async def lock_linkable(product_ids: Collection[int]) -> list[Linkable]:
         Linkable(**{name: row[name] for name in Linkable.__struct_fields__ if name != "values"}, values=row)
         for row in rows
     ]
+
+
+async def find_stocked(product_ids: Collection[int]) -> set[int]:
+    """Those of them of which a shop has ever told how many there are."""
+    return {row["product_id"] for row in await fetch(FIND_STOCKED, list(product_ids))}
 
 
 async def change_linked(changes: Mapping[int, Mapping[str, object]], locked: Mapping[int, Linkable]) -> None:

@@ -40,7 +40,9 @@ async def take_redaction(payload: CustomerPayload, told: Told) -> Outcome:
 
 
 async def _find_orders(payload: CustomerPayload, named: list[int] | None) -> set[int] | None:
-    """The shop's ids of those that it names, and of those here that are the customer's; None when it names nobody."""
+    """The shop's ids of those that it names, and of those known here that are the customer's; None when it names
+    nobody."""
     if payload.customer_id is None:
         return set(named) if named else None
-    return {*(named or ()), *await shop_orders.find_orders_of(payload.customer_id)}
+    here = await shop_orders.find_orders_of(payload.customer_id)
+    return {*(named or ()), *here, *await forgetting.find_told_orders(payload.customer_id)}

@@ -16,7 +16,7 @@ from domains.shopify.tables import InboundReason, InboundState, Kind
 from domains.shopify.versions import Version
 from domains.shopify.webhooks import Told
 from lib import clock
-from piccolo_conf import execute, fetch_value
+from piccolo_conf import execute, fetch, fetch_value
 
 DETAIL = "The shop asked us to forget whom it is about."
 
@@ -46,6 +46,8 @@ BLANK = """
 # Rely on inbound_webhook_customer and inbound_webhook_order; that of a shop reads all of them, once in its life.
 OF_CUSTOMER = "(customer_id = $4 OR order_id = ANY($5::bigint[]))"
 OF_SHOP = "shop = $4"
+# Relies on inbound_webhook_customer.
+TOLD_ORDERS = "SELECT DISTINCT order_id FROM inbound_webhook WHERE customer_id = $1 AND order_id IS NOT NULL"
 # Relies on inbound_webhook_unsettled.
 STILL_AT_WORK = """
     SELECT EXISTS (SELECT FROM inbound_webhook
@@ -81,6 +83,11 @@ async def is_forgotten(
 ) -> bool:
     """Whose order this is, or who wrote to us; `created_at` is when. All are the shop's."""
     return bool(await fetch_value(IS_FORGOTTEN, order_id, customer_id, created_at))
+
+
+async def find_told_orders(customer_id: int) -> list[int]:
+    """Orders of theirs that webhooks told of, also those that are not here: others tell of such an order alone."""
+    return [row["order_id"] for row in await fetch(TOLD_ORDERS, customer_id)]
 
 
 async def blank_bodies_of(customer_id: int | None, order_ids: Collection[int], told: Told) -> int:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from domains.shopify.intake import Sent
-from domains.shopify.outcomes import Outcome, unhandled
+from domains.shopify.outcomes import Outcome, read_items, unhandled
 from domains.shopify.processing import HANDLED
 from domains.shopify.tables import InboundReason, InboundState
 from domains.shopify.webhooks import Webhook
@@ -59,6 +59,15 @@ GIVE_UP = f"""
 # Relies on inbound_webhook_awaits.
 WAKE = """
     UPDATE inbound_webhook SET next_attempt_at = $2 WHERE state = 'parked' AND awaits = ANY($1::text[])
+"""
+# The newest levels of what stands here anew, told when something else stood here. Relies on shopify_version_key and
+# inbound_webhook_subject.
+TELL_AGAIN = """
+    UPDATE inbound_webhook w SET state = 'pending', attempts = 0, next_attempt_at = $2, processed_at = NULL
+    FROM shopify_version v
+    WHERE v.kind = 'level' AND v.shopify_id = ANY($1::bigint[])
+        AND w.subject = 'level:' || v.shopify_id || '@' || v.location_id AND w.subject <> ''
+        AND w.triggered_at = v.triggered_at AND w.state = 'processed' AND w.body <> ''
 """
 # What became known by other ways, or before a worker died that was to wake them. Relies on inbound_webhook_awaits,
 # product_shopify_item_key, product_sku_key and sales_order_shopify_key.
@@ -143,6 +152,8 @@ async def wake(awaited: Collection[str]) -> None:
     """Behind the commit that made something known. Who parks one at this moment looks again: `wake_known`."""
     if awaited:
         await execute(WAKE, list(awaited), clock.now())
+    if items := read_items(awaited):
+        await execute(TELL_AGAIN, items, clock.now())
 
 
 async def wake_known(webhook_id: int | None = None) -> None:

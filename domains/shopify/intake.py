@@ -18,6 +18,7 @@ logger = log.get("shopify")
 
 TOPIC = re.compile(r"[a-z0-9_./-]{1,100}")
 SHOP = re.compile(r"[A-Za-z0-9.:-]{0,255}")
+WHOLE = re.compile("[0-9]{1,19}")
 LONGEST_KEY = 100
 LONGEST_API_VERSION = 20
 OWN_DOMAIN = ".myshopify.com"
@@ -161,8 +162,9 @@ def _own_id(_topic: str, payload: Mapping[str, Any]) -> int | None:
 
 
 def _id(payload: Mapping[str, Any], name: str) -> int | None:
-    """Booleans are whole numbers to Python."""
+    """A number in quotes is read as one, as `Webhook.read` does. Booleans are whole numbers to Python."""
     value = payload.get(name)
+    value = int(value) if isinstance(value, str) and WHOLE.fullmatch(value) else value
     return value if type(value) is int and 0 <= value <= LARGEST_BIGINT else None
 
 

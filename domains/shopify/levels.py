@@ -14,7 +14,11 @@ from domains.shopify.places import Place, find_place, reach_place
 from domains.shopify.tables import InboundReason, Kind
 from domains.shopify.webhooks import Told
 from lib.integers import LARGEST_INTEGER
+from piccolo_conf import fetch
 
+# Those that stand for none of the shop's any more, among a few.
+LEFT = "SELECT id FROM location WHERE id = ANY($1::int[]) AND shopify_location_id IS NULL"
+MOVED = "Shopify tells of it elsewhere"
 GONE = "Shopify does not stock it here any more"
 
 
@@ -68,6 +72,7 @@ async def remove_level(item_id: int, location_id: int, told: Told) -> Outcome:
 async def _lay(item_id: int, item: Item, place: Place, available: int, told: Told) -> Outcome:
     levels, on_hand = await told_levels.read_levels(item.product_id), max(0, available)
     before, is_first = levels.on_hand(place.id), await _is_first(item_id, levels)
+    levels = await _empty_left(levels, place)
     if on_hand + (0 if is_first else levels.elsewhere(place.id)) > LARGEST_INTEGER:
         return failed(f"available: there would be more than {LARGEST_INTEGER} of {item.sku} in stock")
     note = f"Shopify tells {available}" if available < 0 else ""
@@ -75,6 +80,15 @@ async def _lay(item_id: int, item: Item, place: Place, available: int, told: Tol
     became = Became.UNCHANGED if before == on_hand else Became.UPDATED
     detail = f"{on_hand} instead of {before} at {place.code}" if before != on_hand else f"{on_hand} at {place.code}"
     return Outcome(results=(Result(became, item_id, sku=item.sku, product=item.product_id, detail=detail),))
+
+
+async def _empty_left(levels: Levels, place: Place) -> Levels:
+    """What the shop told of a location that stands for none of its own any more lies at the one that does now."""
+    told = [location for location, level in levels.by_location.items() if level.is_told and location != place.id]
+    left = await fetch(LEFT, told) if told else []
+    for row in left:
+        await told_levels.remove_level(levels, row["id"], note=MOVED, is_first=False)
+    return await told_levels.read_levels(levels.product_id) if left else levels
 
 
 async def _miss(item_id: int) -> Outcome:

@@ -28,8 +28,9 @@ VARIANT_GID = re.compile("gid://shopify/ProductVariant/([0-9]{1,19})")
 
 class ShopVariant(msgspec.Struct, frozen=True):
     """A variant as it should stand here. `values` are columns of ours by name, of what was told: without the SKU, which
-    is never blank. `quantity` is UNSET where the shop does not count or does not tell; `problem` says why none of it
-    can be stored; `first_name` is the name of a new one whose name is not among the values."""
+    is never blank. `quantity` is UNSET where the shop does not count or does not tell, and nobody said that it counts
+    where it `may_be_uncounted`; `problem` says why none of it can be stored; `first_name` is the name of a new one
+    whose name is not among the values."""
 
     shopify_id: int
     item_id: int | None
@@ -38,6 +39,7 @@ class ShopVariant(msgspec.Struct, frozen=True):
     values: dict[str, object]
     problem: str = ""
     first_name: str = ""
+    may_be_uncounted: bool = False
 
 
 class ShopProduct(msgspec.Struct, frozen=True):
@@ -120,6 +122,7 @@ def _map_variant(payload: ProductPayload, variant: VariantPayload, shared: Mappi
         item_id=variant.inventory_item_id or None,
         sku=sku,
         quantity=quantity,
+        may_be_uncounted=_may_be_uncounted(variant),
         values={**shared, **prices, **_without_unset(values)},
         problem=problem,
         first_name=_cut(_plain(payload.title), LONGEST_NAME, LONGEST_NAME_BYTES) or f"Shopify variant {variant.id}",
@@ -169,6 +172,12 @@ def _map_quantity(variant: VariantPayload) -> int | UnsetType | None:
     if isinstance(variant.inventory_quantity, int) and variant.inventory_quantity > LARGEST_INTEGER:
         raise ValueError(f"inventory_quantity: must be at most {LARGEST_INTEGER}")
     return variant.inventory_quantity
+
+
+def _may_be_uncounted(variant: VariantPayload) -> bool:
+    """Since 2024-07 webhooks do not say what the shop counts; of what it does not count they tell zero or less."""
+    quantity = variant.inventory_quantity
+    return variant.inventory_management is UNSET and isinstance(quantity, int) and quantity <= 0
 
 
 def _map_name(payload: ProductPayload, variant: VariantPayload) -> str | UnsetType:

@@ -23,6 +23,7 @@ LONGEST_ADDRESS, LONGEST_SKU, LONGEST_LINE, LONGEST_NOTE = 2_000, 255, 500, 5_00
 # Of Shopify's own: customer, fraud, inventory, declined, staff, other. Events are no place for anybody's prose.
 CANCEL_REASON = re.compile("[a-z_]{1,30}")
 NOT_RESTOCKED = {None, "no_restock"}
+PAID = {"success", "pending"}
 NO_ADDRESS, NO_BUYER = AddressPayload(), BuyerPayload()
 
 
@@ -108,9 +109,10 @@ def _map_line(line: LinePayload) -> ShopLine:
 
 
 def _add_up(payload: RefundPayload, currency: str) -> Decimal:
-    """What went back to somebody. Without word of any transaction, or where it was paid in another currency than the
-    order's, it is what was given back by the shop's own reckoning."""
-    paid = [one for one in payload.transactions or () if one.kind == "refund" and one.status == "success"]
+    """What went back to somebody, or is on its way: a refund is told once, and banks take days. Without word of any
+    transaction, or where it was paid in another currency than the order's, it is what was given back by the shop's own
+    reckoning."""
+    paid = [one for one in payload.transactions or () if one.kind == "refund" and one.status in PAID]
     amounts = [read_amount(one.amount, "transactions[...].amount") for one in paid]
     if payload.transactions is None or any(one.currency not in {None, currency} for one in paid):
         amounts = _reckon(payload)

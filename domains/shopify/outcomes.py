@@ -1,12 +1,13 @@
 """What became of a webhook, and of each thing in it."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 import msgspec
 
 from domains.shopify.tables import InboundReason, InboundState
 
-SKU = "sku:"
+ITEM, SKU = "item:", "sku:"
 
 
 class Became(StrEnum):
@@ -71,7 +72,12 @@ def failed(detail: str) -> Outcome:
 
 
 def name_item(shopify_id: int) -> str:
-    return f"item:{shopify_id}"
+    return f"{ITEM}{shopify_id}"
+
+
+def read_items(names: Collection[str]) -> list[int]:
+    """The items among them."""
+    return [int(name.removeprefix(ITEM)) for name in names if name.startswith(ITEM)]
 
 
 def name_sku(folded: str) -> str:

@@ -46,7 +46,7 @@ class GidPayload(msgspec.Struct, frozen=True):
 
 
 class VariantPayload(msgspec.Struct, frozen=True):
-    """`inventory_management` is null for what the shop does not count."""
+    """`inventory_management` is null for what the shop does not count; since version 2024-07 webhooks leave it out."""
 
     id: ShopId
     title: str | UnsetType | None = UNSET

@@ -39,7 +39,7 @@ async def save_product(product: ShopProduct, told: Told, *, is_again: bool = Fal
         items = await versions.find_known(Kind.ITEM, _items_of(product))
         newer = {item.shopify_id for item in items if item.version.updated_at > told.version.updated_at}
         matches = _match(product, locked, folded, items, newer, told)
-        plan = make_plan(product, matches, locked, await _find_counted(matches), told, is_again=is_again)
+        plan = make_plan(product, matches, locked, await _find_silent(matches), told, is_again=is_again)
         outcome = await _write(plan, locked, told)
         await skus.note(find_told_skus(matches, newer))
         return outcome
@@ -78,10 +78,18 @@ def _match(
     )
 
 
-async def _find_counted(matches: Sequence[Match]) -> set[int]:
-    """Items of which levels are known. Asked behind the locks: a level that is written meanwhile is known then."""
+async def _find_silent(matches: Sequence[Match]) -> set[int]:
+    """Variants whose quantity says nothing: levels are known, which tell more, or perhaps the shop does not count it,
+    and has never told what lies here. Asked behind the locks: a level that is written meanwhile is known then."""
     items = {item for match in matches if (item := item_of(match)) is not None}
-    return {level.shopify_id for level in await versions.find_known(Kind.LEVEL, items)}
+    told = {level.shopify_id for level in await versions.find_known(Kind.LEVEL, items)}
+    doubtful = {match.product.id for match in matches if match.product and match.variant.may_be_uncounted}
+    ours = doubtful - await linking.find_stocked(doubtful) if doubtful else doubtful
+    return {
+        match.variant.shopify_id
+        for match in matches
+        if item_of(match) in told or (match.product and match.product.id in ours)
+    }
 
 
 async def _write(plan: Plan, locked: Sequence[Linkable], told: Told) -> Outcome:

@@ -24,7 +24,7 @@ NAME = "Admin API"
 
 QUERY = """
 query Doctor {
-  shop { myshopifyDomain }
+  shop { myshopifyDomain currencyCode }
   currentAppInstallation { accessScopes { handle } }
   webhookSubscriptions(first: 250) { nodes { topic uri } }
 }
@@ -38,6 +38,7 @@ HAVE_COME = """
 
 class Shop(msgspec.Struct, frozen=True, rename="camel"):
     myshopify_domain: str
+    currency_code: str
 
 
 class Handle(msgspec.Struct, frozen=True):
@@ -79,6 +80,7 @@ async def examine(address: str) -> list[Finding]:
     come = {row["topic"] for row in await fetch(HAVE_COME, sorted(HANDLED))}
     return [
         _domain(told.shop.myshopify_domain),
+        _currency(told.shop.currency_code),
         judge_scopes(scopes),
         judge_subscriptions(told.webhook_subscriptions.nodes, address, come),
     ]
@@ -94,6 +96,14 @@ def _domain(domain: str) -> Finding:
     if settings.shopify_shop and domain != settings.shopify_shop:
         return Finding(NAME, ok=False, detail=f"the token is for {domain}, and SHOPIFY_SHOP is {settings.shopify_shop}")
     return Finding(NAME, ok=True, detail=f"{domain} answers")
+
+
+def _currency(code: str) -> Finding:
+    """Webhooks tell prices without one."""
+    if code != settings.default_currency:
+        detail = f"the shop's prices are in {code}, and DEFAULT_CURRENCY is {settings.default_currency}"
+        return Finding("Currency", ok=False, detail=detail)
+    return Finding("Currency", ok=True, detail=code)
 
 
 def judge_scopes(granted: Collection[str]) -> Finding:

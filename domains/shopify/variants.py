@@ -29,12 +29,12 @@ def make_plan(
     product: ShopProduct,
     matches: Sequence[Match],
     locked: Collection[Linkable],
-    counted: Collection[int],
+    silent: Collection[int],
     told: Told,
     *,
     is_again: bool,
 ) -> Plan:
-    """`counted` are items of which levels are known, which tell more than a product does."""
+    """`silent` are variants whose quantity says nothing."""
     taken = {match.product.id for match in matches if match.product}
     gone = [row for row in find_gone(product, locked) if row.id not in taken]
     left = [row for row in locked if row.shopify_product_id == product.shopify_id and row.id not in taken]
@@ -44,9 +44,9 @@ def make_plan(
     new = {}
     for match in matches:
         if match.product and not match.is_out:
-            changed[match.product.id] = _changes(match, match.product, counted, is_again=is_again)
+            changed[match.product.id] = _changes(match, match.product, silent, is_again=is_again)
         elif not match.is_out:
-            new[match.variant.shopify_id] = _first_values(match, counted) | news
+            new[match.variant.shopify_id] = _first_values(match, silent) | news
     return Plan(matches, gone, others, {id_: values | news for id_, values in changed.items() if values}, new)
 
 
@@ -79,28 +79,28 @@ def conclude(plan: Plan, created: Mapping[int, int], removed: Sequence[Result]) 
     return Outcome(state, reason, detail, (*results, *removed), awaits, known)
 
 
-def _changes(match: Match, row: Linkable, counted: Collection[int], *, is_again: bool) -> Values:
+def _changes(match: Match, row: Linkable, silent: Collection[int], *, is_again: bool) -> Values:
     """What is told again books no stock of what it linked before: some of it may have been sold since."""
     told = msgspec.structs.replace(match.variant, sku=match.sku)
     values = _theirs(changes_of(told, row.values))
-    total = _total(match, counted)
+    total = _total(match, silent)
     is_old = is_again and row.shopify_variant_id == match.variant.shopify_id
     if total is not None and total != row.inventory_quantity and not is_old:
         values["inventory_quantity"] = total
     return values
 
 
-def _first_values(match: Match, counted: Collection[int]) -> Values:
+def _first_values(match: Match, silent: Collection[int]) -> Values:
     variant = match.variant
     links = {"shopify_variant_id": variant.shopify_id, ITEM: variant.item_id}
-    total = _total(match, counted) or 0
+    total = _total(match, silent) or 0
     return {"name": variant.first_name, **variant.values, **links, "sku": match.sku, "inventory_quantity": total}
 
 
-def _total(match: Match, counted: Collection[int]) -> int | None:
+def _total(match: Match, silent: Collection[int]) -> int | None:
     """What the product says lies everywhere; None where it says nothing that counts."""
     quantity = match.variant.quantity
-    return max(0, quantity) if isinstance(quantity, int) and item_of(match) not in counted else None
+    return max(0, quantity) if isinstance(quantity, int) and match.variant.shopify_id not in silent else None
 
 
 def _theirs(changes: Mapping[str, tuple[object, object]]) -> Values:

@@ -41,7 +41,6 @@ class Variant:
             "price": self.price,
             "compare_at_price": self.compare_at,
             "inventory_policy": "deny",
-            "inventory_management": None if self.kind == "untracked" else "shopify",
             "inventory_item_id": self.item,
             "inventory_quantity": quantity,
             "old_inventory_quantity": quantity,

@@ -35,16 +35,19 @@ class Trouble(msgspec.Struct, frozen=True):
 
 THROTTLED = Trouble(200, '{"errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}]}')
 LOST = Trouble()
+AWAY = Trouble(503)
 
 
 class ShopServer:
-    """`troubles` meet the next requests, one each. `on_request` is awaited with the number of each, from 1 on."""
+    """`troubles` meet the next requests, one each. `on_request` is awaited with the number of each, from 1 on. After
+    `answers_left` answers it is away."""
 
     def __init__(self, shop: SimulatedShop, capacity: float, restore_rate: float) -> None:
         self.shop = shop
         self.capacity, self.restore_rate = capacity, restore_rate
         self.available, self.counted_at = capacity, time.monotonic()
         self.troubles: list[Trouble] = []
+        self.answers_left = float("inf")
         self.requests: list[dict[str, Any]] = []
         self.costs: list[int] = []
         self.throttled = 0
@@ -71,6 +74,9 @@ class ShopServer:
         self.requests.append(asked)
         if self.on_request is not None:
             await self.on_request(len(self.requests))
+        self.answers_left -= 1
+        if self.answers_left < 0:
+            return await self._fail(request, AWAY)
         if self.troubles:
             return await self._fail(request, self.troubles.pop(0))
         if request.headers.get("X-Shopify-Access-Token") not in self.tokens:
@@ -121,7 +127,7 @@ class ShopServer:
             "location": lambda _info, **given: next(
                 (node for node in self._location_nodes() if node["id"] == given["id"]), None
             ),
-            "shop": {"name": "Lamps", "myshopifyDomain": "lamps-and-more.myshopify.com"},
+            "shop": {"name": "Lamps", "myshopifyDomain": "lamps-and-more.myshopify.com", "currencyCode": "USD"},
             "currentAppInstallation": {"accessScopes": [{"handle": it, "description": it} for it in self.scopes]},
             "webhookSubscriptions": lambda _info, **given: connect(self._subscription_nodes(), **given),
         }

@@ -70,6 +70,22 @@ async def test_an_order_of_theirs_that_was_not_named_is_forgotten_too(client):
     assert await find_person(*EVERYWHERE) == []
 
 
+async def test_what_tells_of_their_order_without_naming_them_is_emptied_too(client):
+    parcel = {"id": 5, "order_id": ORDER_ID, "destination": {"name": "Mira Sample"}}
+    await tell(client, "orders/paid", order())
+    await tell(client, "fulfillments/create", parcel)
+    await redact(client, orders_to_redact=[])
+    await tell(client, "fulfillments/update", parcel)
+    assert await find_person(*EVERYWHERE) == []
+
+
+async def test_ids_in_quotes_are_theirs_too(client):
+    buyer = order()["customer"] | {"id": str(CUSTOMER_ID)}
+    await tell(client, "orders/create", order(id=str(ORDER_ID), customer=buyer))
+    await redact(client, orders_to_redact=[])
+    assert await find_person(*EVERYWHERE) == []
+
+
 @pytest.mark.parametrize("customer", [{}, {"customer": None}])
 async def test_an_order_that_is_named_is_forgotten_whoever_bought(customer, client):
     await tell(client, "orders/create", order())

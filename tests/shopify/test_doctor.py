@@ -92,7 +92,7 @@ async def test_a_shop_that_is_set_up_as_the_guide_says_is_well(connected: None, 
         findings = await examination.examine()
     # The server of this test speaks no TLS.
     assert [finding.name for finding in findings if not finding.ok] == ["PUBLIC_URL"]
-    assert len(findings) == 9
+    assert len(findings) == 10
 
 
 async def test_without_any_setting_each_is_told_and_nothing_is_sent(connected: None, configure: Callable[..., None]):
@@ -195,6 +195,13 @@ async def test_a_token_of_another_shop_is_told(connected: None, configure: Calla
         configure(shopify_shop="other.myshopify.com", shopify_access_token=TOKEN, shopify_api_url=shop.url)
         finding = await find("Admin API")
     assert (finding.ok, f"the token is for {SHOP}" in finding.detail) == (False, True)
+
+
+async def test_a_shop_that_sells_in_another_currency_is_told(connected: None, configure: Callable[..., None]):
+    async with serving_shop(SimulatedShop()) as shop:
+        configure(shopify_access_token=TOKEN, shopify_api_url=shop.url, default_currency="EUR")
+        finding = await find("Currency")
+    assert (finding.ok, finding.detail) == (False, "the shop's prices are in USD, and DEFAULT_CURRENCY is EUR")
 
 
 @pytest.mark.parametrize("answer", [saying(200, '{"data": {"shop": null}}'), saying(200, "[]"), saying(403)])

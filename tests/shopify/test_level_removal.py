@@ -11,12 +11,13 @@ from domains.shopify.versions import find_known
 from lib import clock
 from piccolo_conf import fetch_value
 from tests.catalog.making import make_product
-from tests.inventory.shelves import adjust, levels_of
+from tests.inventory.shelves import adjust, levels_of, make_location
 from tests.shopify.stocking import (
     CODE,
     ITEM,
     OTHER_CODE,
     OTHER_PLACE,
+    PLACE,
     bury,
     link,
     make_linked,
@@ -93,6 +94,21 @@ async def test_a_disconnection_of_an_unknown_item_waits_as_well(client: httpx.As
     row = await tell_gone(client)
     assert said(row) == ("parked", "unknown_item")
     assert not any(known.is_removed for known in await find_known(Kind.LEVEL, [ITEM]))
+
+
+async def test_what_the_shop_told_of_a_place_lies_where_that_place_is_now(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient
+):
+    lamp = await make_linked()
+    await tell_level(client, 7, at=1)
+    await tell_level(client, 2, at=1, place=OTHER_PLACE)
+    await adjust(admin, lamp, delta=3)
+    before = await fetch_value("SELECT id FROM location WHERE code = $1", CODE)
+    await admin.patch(f"/api/locations/{before}/", json={"shopify_location_id": None})
+    await make_location(admin, shopify_location_id=PLACE)
+    await tell_level(client, 6, at=2)
+    assert await told_levels() == {"main": 3, "shop": 6, OTHER_CODE: 2}
+    assert await find_differences() == []
 
 
 async def test_what_lay_there_once_is_in_the_stock_of_that_time(client: httpx.AsyncClient, admin: httpx.AsyncClient):

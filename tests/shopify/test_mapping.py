@@ -98,8 +98,15 @@ def test_quantities_are_told_of_what_is_counted() -> None:
     assert first(brass(inventory_quantity="4")).quantity == 4
     assert first(brass(inventory_quantity=None)).quantity is None
     assert first(brass(inventory_management=None)).quantity is UNSET
-    assert first(without(brass(), "inventory_management")).quantity == 7
+    assert first(brass(inventory_quantity=0)).quantity == 0
     assert first(brass(inventory_quantity=2**31)).problem.startswith("inventory_quantity: ")
+
+
+def test_zero_may_be_told_of_what_is_not_counted() -> None:
+    assert not first(brass()).may_be_uncounted
+    assert not first(brass(inventory_management="shopify", inventory_quantity=0)).may_be_uncounted
+    assert first(brass(inventory_quantity=0)).may_be_uncounted
+    assert first(brass(inventory_quantity=-3)).may_be_uncounted
 
 
 @pytest.mark.parametrize(

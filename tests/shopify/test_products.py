@@ -34,6 +34,7 @@ from tests.shopify.assortment import (
     tell_lamp,
 )
 from tests.shopify.making import product_rows, send, settle
+from tests.shopify.stocking import tell_level
 
 
 async def events() -> list[str]:
@@ -151,6 +152,16 @@ async def test_what_the_shop_does_not_count_is_left(client: httpx.AsyncClient) -
     assert await total_of(BRASS) == 7
 
 
+async def test_stock_of_ours_stays_where_nobody_says_that_the_shop_counts(admin: httpx.AsyncClient) -> None:
+    ours = {"sku": "LAMP-BRASS", "name": "Lamp", "price": "1.00", "inventory_quantity": 10}
+    assert (await admin.post("/api/products/", json=ours)).status_code == 201
+    await tell_lamp(admin, 0, brass(inventory_quantity=0))
+    assert await total_of(BRASS) == 10
+    await tell_lamp(admin, 1, brass(inventory_quantity=4))
+    await tell_lamp(admin, 2, brass(inventory_quantity=0))
+    assert await total_of(BRASS) == 0
+
+
 async def test_a_smaller_total_is_taken_from_the_default_location_first(admin: httpx.AsyncClient) -> None:
     await make_location(admin)
     await tell_lamp(admin, 0)
@@ -223,4 +234,15 @@ async def test_many_workers_on_one_product_make_one_product_per_variant(client: 
     await settle()
     assert await skus() == {"LAMP-BLACK": True, "LAMP-BRASS": True}
     assert await fetch_value("SELECT count(*) FROM inbound_webhook WHERE state IN ('pending', 'failed')") == 0
+    await assert_laws()
+
+
+async def test_what_was_deleted_here_comes_back_with_its_stock(admin: httpx.AsyncClient) -> None:
+    await tell_lamp(admin, 1)
+    await tell_level(admin, 5, 2, item=BRASS_ITEM)
+    product = await product_of(BRASS)
+    assert (await admin.delete(f"/api/products/{product['id']}/", headers={"If-Match": "*"})).status_code == 204
+    await tell_lamp(admin, 3)
+    await settle()
+    assert (await product_of(BRASS))["inventory_quantity"] == 5
     await assert_laws()

@@ -68,7 +68,7 @@ async def test_refunds_of_an_order_add_up(client, staff):
     [
         ({"transactions": None}, "55.70"),
         ({"transactions": []}, "0.00"),
-        ({"transactions": [{"kind": "refund", "status": "pending", "amount": "3.00"}]}, "0.00"),
+        ({"transactions": [{"kind": "refund", "status": "pending", "amount": "3.00"}]}, "3.00"),
         ({"transactions": None, "refund_line_items": None}, "0.00"),
         ({"transactions": [{"kind": "refund", "status": "success"}]}, "0.00"),
         ({"transactions": [PAID_IN_YEN]}, "55.70"),
