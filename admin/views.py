@@ -108,5 +108,7 @@ InboundWebhook = view(
     "What Shopify told, with its body, and what became of it. Kept for 30 days, or 90 if unsettled.",
 )
 ShopifyReconciliation = view(
-    shopify.ShopifyReconciliation, "Every comparison of all we have with the shop. Kept for 90 days."
+    shopify.ShopifyReconciliation,
+    "Every comparison of all we have with the shop. Kept for 90 days.",
+    hidden={"progress"},
 )

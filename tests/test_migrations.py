@@ -7,6 +7,7 @@ import pytest
 from domains.catalog.piccolo_migrations import catalog_0005_rules, catalog_0006_rules
 from domains.events.piccolo_migrations import events_0003_rules, events_0004_rules
 from domains.orders.piccolo_migrations import orders_0002_rules
+from domains.shopify.piccolo_migrations import shopify_0005_rules
 from domains.webhooks.piccolo_migrations import webhooks_0002_rules
 from piccolo_conf import transaction
 from queues.piccolo_migrations import queues_0002_rules, queues_0003_shopify
@@ -19,6 +20,7 @@ RULES = [
     orders_0002_rules,
     queues_0002_rules,
     queues_0003_shopify,
+    shopify_0005_rules,
     webhooks_0002_rules,
 ]
 

@@ -135,7 +135,7 @@ async def work_one() -> bool:
 async def settle_skus() -> None:
     """Behind the commit that parked one, or that left one to others."""
     with acting(name="shopify", source=Source.SHOPIFY):
-        await inbox.wake(await skus.settle())
+        await inbox.wake((await skus.settle()).known)
 
 
 async def _settle_one(claimed: list[Webhook]) -> Outcome | None:

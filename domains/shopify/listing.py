@@ -40,7 +40,7 @@ GET = f"SELECT {COLUMNS} FROM {INBOX} WHERE w.id = $1"
 GET_WITH_BODY = f"SELECT {COLUMNS}, w.body, w.results FROM {INBOX} WHERE w.id = $1"
 
 RECONCILIATIONS = "shopify_reconciliation r"
-RECONCILIATION_COLUMNS = "r.id, r.state, r.dry_run, r.detail, r.counts, r.started_at, r.finished_at"
+RECONCILIATION_COLUMNS = "r.id, r.state, r.dry_run, r.detail, r.counts, r.resumes, r.started_at, r.finished_at"
 GET_RECONCILIATION = f"SELECT {RECONCILIATION_COLUMNS}, r.differences FROM {RECONCILIATIONS} WHERE r.id = $1"
 
 # Of these there are few, and no others are unsettled: that leads into inbound_webhook_unsettled.

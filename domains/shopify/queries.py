@@ -159,29 +159,47 @@ class PageInfo(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """What the shop had when it was asked. `asked_at` is a time of ours, from before it was asked."""
+    """What the shop had when it was asked. `asked_at` is a time of ours, from before it was asked; `after` is where the
+    next page begins, also if there is none yet."""
 
     nodes: list[T]
     asked_at: datetime
+    after: str | None
 
 
-async def list_variants(api: AdminApi) -> AsyncIterator[Page[VariantNode]]:
-    """Every variant of the shop with its product and item. Raises ShopRefused and ShopUnavailable."""
-    async for page in _pages(api, VARIANTS, "productVariants", VariantNode, first=VARIANTS_A_PAGE):
+async def list_variants(api: AdminApi, after: str | None = None) -> AsyncIterator[Page[VariantNode]]:
+    """Every variant of the shop behind a cursor, with its product and item. Raises ShopRefused and ShopUnavailable."""
+    async for page in _pages(api, VARIANTS, "productVariants", VariantNode, after, first=VARIANTS_A_PAGE):
         yield page
+
+
+async def lists_variants(api: AdminApi) -> bool:
+    """Whether there is any. Raises ShopRefused and ShopUnavailable."""
+    pages = _pages(api, VARIANTS, "productVariants", VariantNode, None, first=1)
+    return bool((await anext(pages)).nodes)
 
 
 async def list_locations(api: AdminApi) -> list[LocationNode]:
     """Those that are active."""
-    pages = _pages(api, LOCATIONS, "locations", LocationNode, first=LOCATIONS_A_PAGE)
+    pages = _pages(api, LOCATIONS, "locations", LocationNode, None, first=LOCATIONS_A_PAGE)
     return [node async for page in pages for node in page.nodes]
 
 
-async def list_levels(api: AdminApi, location: LocationNode) -> AsyncIterator[Page[LevelNode]]:
-    """Every active level of the location. One that was closed meanwhile has none."""
+async def list_levels(
+    api: AdminApi, location: LocationNode, after: str | None = None
+) -> AsyncIterator[Page[LevelNode]]:
+    """Every active level of the location behind a cursor. One that was closed meanwhile has none."""
     given = {"first": LEVELS_A_PAGE, "location": location.id}
-    async for page in _pages(api, LEVELS, "location.inventoryLevels", LevelNode, **given):
+    async for page in _pages(api, LEVELS, "location.inventoryLevels", LevelNode, after, **given):
         yield page
+
+
+async def lists_levels(api: AdminApi, location: LocationNode) -> bool:
+    """Whether there is any. Raises ShopRefused and ShopUnavailable."""
+    pages = _pages(api, LEVELS, "location.inventoryLevels", LevelNode, None, first=1, location=location.id)
+    async for page in pages:
+        return bool(page.nodes)
+    return False
 
 
 def id_of(gid: str) -> int:
@@ -193,9 +211,10 @@ def id_of(gid: str) -> int:
     return number
 
 
-async def _pages(api: AdminApi, query: str, path: str, node: type[T], **variables: object) -> AsyncIterator[Page[T]]:
+async def _pages(
+    api: AdminApi, query: str, path: str, node: type[T], after: str | None, **variables: object
+) -> AsyncIterator[Page[T]]:
     """Page by page, as far as there are any. Raises ShopRefused and ShopUnavailable."""
-    after: str | None = None
     while True:
         asked_at = clock.now()
         data = await api.ask(query, **variables, after=after)
@@ -203,7 +222,7 @@ async def _pages(api: AdminApi, query: str, path: str, node: type[T], **variable
             return
         found = _find(data, path)
         nodes, info = _read(found.get("nodes"), list[node]), _read(found.get("pageInfo"), PageInfo)  # type: ignore[valid-type] # Built at runtime.
-        yield Page(nodes, asked_at)
+        yield Page(nodes, asked_at, info.end_cursor or after)
         if not info.has_next_page:
             return
         if info.end_cursor is None or info.end_cursor == after:

@@ -1,6 +1,7 @@
 """A comparison with the shop: one at a time, with a row that tells how far it is and how it ended.
 
-Who compares holds a lock that dies with its worker: a row that is "running" while nobody holds it was interrupted.
+Who compares holds a lock that dies with its worker: a row that is "running" while nobody holds it was interrupted, and
+the next one goes on there. All that is written to the row goes through the connection that holds the lock.
 """
 
 import contextlib
@@ -9,13 +10,15 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from domains.shopify.outcomes import Became, Outcome
-from domains.shopify.tables import InboundState
+from domains.shopify.admin_api import ShopUnavailable
+from domains.shopify.comparison import Comparison, Phase, Progress
+from domains.shopify.reconciliation_report import Counts, Difference, Report
+from domains.shopify.tables import ReconciliationState
 from domains.shopify.versions import Version
 from domains.shopify.webhooks import Told
 from lib import clock, log
 from lib.errors import AppError, Conflict
-from piccolo_conf import GOODBYES, connected, execute, fetch_value
+from piccolo_conf import GOODBYES, Connection, connected, fetch_value
 from settings import settings
 
 logger = log.get("shopify")
@@ -25,10 +28,10 @@ LOCK = 5_207_030
 TRY_LOCK = f"SELECT pg_try_advisory_lock({LOCK})"
 UNLOCK = f"SELECT pg_advisory_unlock({LOCK})"
 
-MOST_DIFFERENCES = 500
-LONGEST_VALUE = 200
 # How far the shop's clock may be from ours, and how long it may take until a change is in every answer.
 LEEWAY = timedelta(minutes=5)
+# What the shop listed longer ago says too little of what it has now.
+LONGEST_REST = timedelta(hours=24)
 
 # Relies on shopify_reconciliation_running.
 INTERRUPT = """
@@ -36,11 +39,32 @@ INTERRUPT = """
     SET state = 'interrupted', finished_at = $1, detail = 'Its worker ended before it did.'
     WHERE state = 'running'
 """
-BEGIN = "INSERT INTO shopify_reconciliation (dry_run, started_at) VALUES ($1, $2) RETURNING id"
+# The last one, if there is something to go on from. Relies on there being few, as all below.
+FIND_STOPPED = """
+    SELECT id FROM shopify_reconciliation
+    WHERE id = (SELECT max(id) FROM shopify_reconciliation WHERE NOT dry_run)
+        AND progress IS NOT NULL AND shop = $1 AND moved_at > $2
+"""
+# Also what one noted that ended on its first page.
+FORGET_OTHERS = """
+    WITH others AS (UPDATE shopify_reconciliation SET progress = NULL WHERE progress IS NOT NULL AND id <> $1)
+    DELETE FROM shopify_listed WHERE reconciliation <> $1
+"""
+BEGIN = "INSERT INTO shopify_reconciliation (dry_run, shop, started_at) VALUES ($1, $2, $3) RETURNING id"
+GO_ON = """
+    UPDATE shopify_reconciliation SET state = 'running', detail = '', finished_at = NULL, resumes = resumes + 1
+    WHERE id = $1 RETURNING started_at, resumes, counts, differences, progress
+"""
 RUNNING = "SELECT counts FROM shopify_reconciliation WHERE state = 'running' ORDER BY id DESC LIMIT 1"
-NOTE = "UPDATE shopify_reconciliation SET counts = $2, differences = $3 WHERE id = $1"
-FINISH = """
+STOP = """
     UPDATE shopify_reconciliation SET state = $2, detail = $3, counts = $4, differences = $5, finished_at = $6
+    WHERE id = $1
+"""
+# Relies on shopify_listed_key.
+FINISH = """
+    WITH gone AS (DELETE FROM shopify_listed WHERE reconciliation = $1)
+    UPDATE shopify_reconciliation
+    SET state = $2, detail = $3, counts = $4, differences = $5, finished_at = $6, progress = NULL
     WHERE id = $1
 """
 
@@ -51,85 +75,6 @@ class AnotherIsRunning(Conflict):
 
 class NothingListed(Conflict):
     """The shop lists nothing: nothing was removed here."""
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """`what` is "variant", "item" or "level", and `shopify_id` the variant's, else the item's. Of a level `field` names
-    the shop's location, as "available@7". "exists" is the field of what only one side has."""
-
-    what: str
-    shopify_id: int
-    sku: str
-    field: str
-    ours: object
-    theirs: object
-
-
-class Counts(msgspec.Struct):
-    """What the shop has (`variants`, `locations`, `levels`), how many differences there were, and what became of them.
-
-    `kept` is what is newer here than the shop's answer, and `unknown` are levels for which nothing stands here.
-    """
-
-    variants: int = 0
-    locations: int = 0
-    levels: int = 0
-    differences: int = 0
-    created: int = 0
-    updated: int = 0
-    removed: int = 0
-    kept: int = 0
-    parked: int = 0
-    refused: int = 0
-    unknown: int = 0
-
-
-class Report(msgspec.Struct):
-    """The first 500 differences, and the counts of all."""
-
-    id: int
-    dry_run: bool
-    started_at: datetime
-    counts: Counts = msgspec.field(default_factory=Counts)
-    differences: list[Difference] = []
-
-    def differ(self, difference: Difference) -> None:
-        self.counts.differences += 1
-        if len(self.differences) < MOST_DIFFERENCES:
-            short = {"ours": _shorten(difference.ours), "theirs": _shorten(difference.theirs)}
-            self.differences.append(msgspec.structs.replace(difference, **short))
-
-    def note(self, outcome: Outcome) -> None:
-        """What became of a repair, each of its things by itself."""
-        results = [result.became for result in outcome.results]
-        if not results:
-            results = [BECAME[outcome.state]]
-        for became in results:
-            if became is not Became.UNCHANGED:
-                setattr(self.counts, became, getattr(self.counts, became) + 1)
-
-    def tell(self) -> str:
-        counts = self.counts
-        number = _number(counts.differences, "difference")
-        levels = f"{_number(counts.levels, 'level')} at {_number(counts.locations, 'location')}"
-        compared = f"{_number(counts.variants, 'variant')} and {levels}"
-        if not counts.differences:
-            return f"{compared}: everything is as in the shop."
-        if self.dry_run:
-            return f"{compared}: {number}, and nothing was changed."
-        became = [f"{count} {name}" for name in BECAMES if (count := getattr(counts, name))]
-        return f"{compared}: {number}; {', '.join(became) or 'nothing was changed'}."
-
-
-# Of an outcome that lists nothing: what is stale is newer here.
-BECAME = {
-    InboundState.PROCESSED: Became.UNCHANGED,
-    InboundState.IGNORED: Became.KEPT,
-    InboundState.PARKED: Became.PARKED,
-    InboundState.FAILED: Became.REFUSED,
-    InboundState.PENDING: Became.UNCHANGED,
-}
-BECAMES = (Became.CREATED, Became.UPDATED, Became.REMOVED, Became.KEPT, Became.PARKED, Became.REFUSED)
 
 
 def tell(asked_at: datetime, updated_at: datetime | None = None) -> Told:
@@ -145,24 +90,25 @@ def equal_as_of(updated_at: datetime, asked_at: datetime) -> Version:
 
 
 @contextlib.asynccontextmanager
-async def reconciling(*, dry_run: bool) -> AsyncIterator[Report]:
-    """A row for the length of the block, which fills the report. Raises AnotherIsRunning.
+async def reconciling(shop: str, *, dry_run: bool, from_start: bool = False) -> AsyncIterator[Comparison]:
+    """A row for the length of the block, which fills its report: that of the last one where it stopped, unless
+    `from_start`. One that changes nothing always begins anew, and is not gone on with. Raises AnotherIsRunning.
 
     Stopped in the middle it stays "running", until the next one finds it.
     """
-    async with _alone():
-        now = clock.now()
-        await execute(INTERRUPT, now)
-        report = Report(await fetch_value(BEGIN, dry_run, now), dry_run, now)
+    async with _alone() as connection:
+        comparison = await _begin(connection, shop, dry_run=dry_run, from_start=from_start)
         try:
-            yield report
+            yield comparison
         except GOODBYES:
             raise
         except Exception as error:
             detail = error.detail if isinstance(error, AppError) else f"Stockroom failed ({type(error).__name__})."
-            await _finish(report, "failed", detail)
+            # What else it met it would meet again there.
+            is_stopped = isinstance(error, ShopUnavailable) and not dry_run
+            await _finish(comparison, STOP if is_stopped else FINISH, ReconciliationState.FAILED, detail)
             raise
-        await _finish(report, "completed", report.tell())
+        await _finish(comparison, FINISH, ReconciliationState.COMPLETED, comparison.report.tell())
 
 
 async def find_progress() -> Counts:
@@ -171,37 +117,43 @@ async def find_progress() -> Counts:
     return msgspec.json.decode(counts or "{}", type=Counts)
 
 
-async def keep(report: Report) -> None:
-    """So that whoever looks sees how far it is."""
-    await execute(NOTE, report.id, *_as_json(report))
+async def _begin(connection: Connection, shop: str, *, dry_run: bool, from_start: bool) -> Comparison:
+    now = clock.now()
+    await connection.execute(INTERRUPT, now)
+    stopped = None
+    if dry_run or not from_start:
+        stopped = await connection.fetchval(FIND_STOPPED, shop, now - LONGEST_REST)
+    await connection.execute(FORGET_OTHERS, stopped or 0)
+    if stopped is not None and not dry_run:
+        return await _go_on(connection, stopped)
+    report = Report(await connection.fetchval(BEGIN, dry_run, shop, now), dry_run, now)
+    return Comparison(connection, report, Progress(Phase.VARIANTS, now))
 
 
-async def _finish(report: Report, state: str, detail: str) -> None:
-    counts, differences = _as_json(report)
-    await execute(FINISH, report.id, state, detail, counts, differences, clock.now())
+async def _go_on(connection: Connection, stopped: int) -> Comparison:
+    (row,) = await connection.fetch(GO_ON, stopped)
+    counts = msgspec.json.decode(row["counts"], type=Counts)
+    differences = msgspec.json.decode(row["differences"], type=list[Difference])
+    report = Report(stopped, False, row["started_at"], row["resumes"], counts, differences)
+    logger.info("shopify_reconciliation_goes_on", id=stopped, **msgspec.structs.asdict(counts))
+    return Comparison(connection, report, msgspec.json.decode(row["progress"], type=Progress))
+
+
+async def _finish(comparison: Comparison, statement: str, state: ReconciliationState, detail: str) -> None:
+    report = comparison.report
+    told = (msgspec.json.encode(it).decode() for it in (report.counts, report.differences))
+    await comparison.connection.execute(statement, report.id, state, detail, *told, clock.now())
     logger.info("shopify_reconciled", id=report.id, state=state, **msgspec.structs.asdict(report.counts))
 
 
 @contextlib.asynccontextmanager
-async def _alone() -> AsyncIterator[None]:
+async def _alone() -> AsyncIterator[Connection]:
     """With the lock, which belongs to a connection of its own."""
     async with connected() as connection:
         if not await connection.fetchval(TRY_LOCK):
             raise AnotherIsRunning
         try:
-            yield
+            yield connection
         finally:
             if not connection.is_closed():
                 await connection.execute(UNLOCK)
-
-
-def _as_json(report: Report) -> tuple[str, str]:
-    return msgspec.json.encode(report.counts).decode(), msgspec.json.encode(report.differences).decode()
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _shorten(value: object) -> object:
-    return f"{value[:LONGEST_VALUE]}…" if isinstance(value, str) and len(value) > LONGEST_VALUE else value

@@ -4,7 +4,8 @@ from domains.shopify.admin_api import ShopNotConfigured
 from domains.shopify.reconciling import reconcile
 from queues.job import job
 
-# At a hundred points a second a shop of a hundred thousand variants takes half of that.
+# At a hundred points a second a shop of a hundred thousand variants takes half of that. The next one
+# goes on from there.
 LONGEST_SECONDS = 12 * 3600
 
 

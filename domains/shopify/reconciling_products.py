@@ -4,23 +4,24 @@ What is equal only raises versions, where a webhook was lost that would have.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import asyncpg
-import msgspec
 from msgspec import UNSET, structs
 
 from domains.catalog import linking
 from domains.shopify import inbox, items, products, removal, versions
 from domains.shopify.admin_api import AdminApi
+from domains.shopify.comparison import Comparison, Listed, Phase, Progress, is_listed, keep, note_version
 from domains.shopify.mapping import ShopProduct, changes_of
 from domains.shopify.outcomes import Became, Outcome, Result
-from domains.shopify.queries import Page, VariantNode, id_of, list_variants
-from domains.shopify.reconciliation import Difference, NothingListed, Report, equal_as_of, keep, tell
+from domains.shopify.queries import Page, VariantNode, id_of, list_variants, lists_variants
+from domains.shopify.reconciliation import NothingListed, equal_as_of, tell
+from domains.shopify.reconciliation_report import Difference, Report
 from domains.shopify.repairing import KEPT, raise_versions, repair
 from domains.shopify.snapshots import cost_of, is_price, map_products
-from domains.shopify.tables import Kind
+from domains.shopify.tables import Kind, ListedKind
 from domains.shopify.versions import Version
 from domains.shopify.webhooks import Told
 from piccolo_conf import fetch
@@ -33,12 +34,18 @@ FIND_COSTS = """
     SELECT shopify_inventory_item_id AS item, sku, cost_price FROM product
     WHERE shopify_inventory_item_id = ANY($1::bigint[])
 """
-# Those of other shops are none of this one's business. Relies on product_shopify_variant_key and shopify_version_key.
-LINKED = """
-    SELECT p.id, p.sku, p.shopify_product_id, p.shopify_variant_id FROM product p
-    WHERE p.shopify_variant_id IS NOT NULL AND p.shopify_variant_id > $1 AND NOT EXISTS (
+# What stands for a variant that is not listed, with what this comparison knows of its product. Those of other shops are
+# none of this one's business. Relies on product_shopify_variant_key, shopify_listed_key and shopify_version_key.
+UNLISTED = f"""
+    SELECT p.id, p.sku, p.shopify_product_id, p.shopify_variant_id,
+        l.id IS NULL AS is_gone, l.given_updated_at, l.given_triggered_at
+    FROM product p LEFT JOIN LATERAL (
+        SELECT id, given_updated_at, given_triggered_at FROM shopify_listed
+        WHERE reconciliation = $1 AND kind = 'product' AND shopify_id = p.shopify_product_id AND location_id = 0 LIMIT 1
+    ) l ON true
+    WHERE p.shopify_variant_id > $2 AND NOT {is_listed(ListedKind.VARIANT, "p.shopify_variant_id")} AND NOT EXISTS (
         SELECT FROM shopify_version v
-        WHERE v.shopify_id = p.shopify_product_id AND v.kind = 'product' AND v.shop <> '' AND v.shop <> $2 AND $2 <> '')
+        WHERE v.shopify_id = p.shopify_product_id AND v.kind = 'product' AND v.shop <> '' AND v.shop <> $3 AND $3 <> '')
     ORDER BY p.shopify_variant_id LIMIT 2000
 """
 STILL_LINKED = """
@@ -47,46 +54,42 @@ STILL_LINKED = """
 """
 
 
-class Seen(msgspec.Struct):
-    """What the shop lists, and the versions that its products got here by being repaired."""
+async def reconcile_products(api: AdminApi, comparison: Comparison) -> None:
+    """As far as that is not done yet. Raises ShopUnavailable, ShopRefused and NothingListed."""
+    if comparison.progress.phase is Phase.VARIANTS:
+        await _read_variants(api, comparison)
+    if comparison.progress.phase is Phase.UNLISTED:
+        await _remove_unlisted(comparison)
 
-    variants: set[int] = msgspec.field(default_factory=set)
-    items: set[int] = msgspec.field(default_factory=set)
-    products: set[int] = msgspec.field(default_factory=set)
-    versions: dict[int, Version] = msgspec.field(default_factory=dict)
 
-
-async def reconcile_products(api: AdminApi, report: Report) -> set[int]:
-    """The items that the shop lists. Raises ShopUnavailable, ShopRefused and NothingListed."""
-    seen = Seen()
-    async for page in list_variants(api):
-        await _compare_products(page, report, seen)
-        seen.items.update(await _compare_items(page, report))
+async def _read_variants(api: AdminApi, comparison: Comparison) -> None:
+    report, progress = comparison.report, comparison.progress
+    if report.counts.variants and not await lists_variants(api):
+        raise NothingListed("The shop lists no products any more: nothing was removed.")
+    async for page in list_variants(api, progress.after):
+        listed = [*await _compare_products(page, report), *await _compare_items(page, report)]
         report.counts.variants += len(page.nodes)
-        await keep(report)
-    await _remove_unlisted(report, seen)
-    return seen.items
+        await keep(comparison, structs.replace(progress, after=page.after), listed)
+    await keep(comparison, Progress(Phase.UNLISTED, progress.since))
 
 
-async def _compare_products(page: Page[VariantNode], report: Report, seen: Seen) -> None:
-    listed = map_products(page.nodes)
-    variants = [variant.shopify_id for product in listed for variant in product.variants]
+async def _compare_products(page: Page[VariantNode], report: Report) -> list[Listed]:
+    products = map_products(page.nodes)
+    variants = [variant.shopify_id for product in products for variant in product.variants]
     rows = {row["shopify_variant_id"]: dict(row) for row in await fetch(FIND, variants)}
-    seen.variants.update(variants)
     equal = []
-    for product in listed:
-        seen.products.add(product.shopify_id)
-        told = tell(page.asked_at, product.updated_at)
+    for product in products:
         if found := _differences(product, rows):
             for difference in found:
                 report.differ(difference)
             if not report.dry_run:
-                seen.versions[product.shopify_id] = told.version
-                await _repair_product(product, told, report)
+                await _repair_product(product, tell(page.asked_at, product.updated_at), report)
         elif product.updated_at is not None:
             equal.append((product.shopify_id, 0, equal_as_of(product.updated_at, page.asked_at)))
     if not report.dry_run:
         await raise_versions(Kind.PRODUCT, equal)
+    listed = [(ListedKind.PRODUCT, product.shopify_id, 0) for product in products]
+    return listed + [(ListedKind.VARIANT, variant, 0) for variant in variants]
 
 
 def _differences(product: ShopProduct, rows: Mapping[int, Mapping[str, object]]) -> list[Difference]:
@@ -104,6 +107,7 @@ async def _repair_product(product: ShopProduct, told: Told, report: Report) -> N
     async def save() -> Outcome:
         if not await versions.advance(Kind.PRODUCT, product.shopify_id, told.version):
             return KEPT
+        await note_version(report, product.shopify_id, told.version)
         return await products.save_product(product, told)
 
     outcome = await repair(save)
@@ -111,7 +115,7 @@ async def _repair_product(product: ShopProduct, told: Told, report: Report) -> N
     await inbox.wake(outcome.known)
 
 
-async def _compare_items(page: Page[VariantNode], report: Report) -> Collection[int]:
+async def _compare_items(page: Page[VariantNode], report: Report) -> list[Listed]:
     """Which there are, and what they cost; their SKU is their variant's. Behind the products, so that new ones are
     there. What the shop has no cost of keeps ours, unless the shop has changed it since it told of it last."""
     listed = {id_of(node.inventory_item.id): node.inventory_item for node in page.nodes}
@@ -128,7 +132,7 @@ async def _compare_items(page: Page[VariantNode], report: Report) -> Collection[
             await _repair_item(row["item"], cost, tell(page.asked_at, item.updated_at), report)
     if not report.dry_run:
         await raise_versions(Kind.ITEM, equal)
-    return list(listed)
+    return [(ListedKind.ITEM, item, 0) for item in listed]
 
 
 async def _repair_item(item_id: int, cost: Decimal | None, told: Told, report: Report) -> None:
@@ -140,30 +144,34 @@ async def _repair_item(item_id: int, cost: Decimal | None, told: Told, report: R
     report.note(await repair(save))
 
 
-async def _remove_unlisted(report: Report, seen: Seen) -> None:
+async def _remove_unlisted(comparison: Comparison) -> None:
     """Raises NothingListed: a shop without anything is more likely a token that may not see it."""
-    behind = -1
-    while linked := await fetch(LINKED, behind, settings.shopify_shop):
-        behind = linked[-1]["shopify_variant_id"]
-        if not seen.variants:
+    report, progress = comparison.report, comparison.progress
+    while gone := await fetch(UNLISTED, report.id, comparison.progress.behind, settings.shopify_shop):
+        if not report.counts.variants:
             raise NothingListed("The shop lists no products, and there are some of it here: nothing was removed.")
-        gone = [row for row in linked if row["shopify_variant_id"] not in seen.variants]
         for row in gone:
             report.differ(Difference("variant", row["shopify_variant_id"], row["sku"], "exists", True, False))
         if not report.dry_run:
-            await _remove(gone, report, seen)
+            await _remove(gone, report, tell(progress.since))
+        await keep(comparison, structs.replace(progress, behind=gone[-1]["shopify_variant_id"]))
+    await keep(comparison, Progress(Phase.LEVELS, progress.since))
 
 
-async def _remove(gone: Sequence[asyncpg.Record], report: Report, seen: Seen) -> None:
+async def _remove(gone: Sequence[asyncpg.Record], report: Report, told: Told) -> None:
     by_product: defaultdict[int | None, list[asyncpg.Record]] = defaultdict(list)
     for row in gone:
         by_product[row["shopify_product_id"]].append(row)
     for product_id, rows in by_product.items():
-        told = tell(report.started_at)
-        if product_id in seen.versions:
-            # What this very pass has written must not stand in its way.
-            told = structs.replace(told, version=max(told.version, seen.versions[product_id]))
-        report.note(await _remove_variants(product_id, rows, told, is_gone=product_id not in seen.products))
+        report.note(await _remove_variants(product_id, rows, _with_own(told, rows[0]), is_gone=rows[0]["is_gone"]))
+
+
+def _with_own(told: Told, row: asyncpg.Record) -> Told:
+    """What this very comparison has written of a product must not stand in its way."""
+    if row["given_updated_at"] is None:
+        return told
+    own = Version(row["given_updated_at"], row["given_triggered_at"], told.shop)
+    return structs.replace(told, version=max(told.version, own))
 
 
 async def _remove_variants(

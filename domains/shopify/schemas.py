@@ -53,13 +53,15 @@ class InboundDetailOut(InboundOut, kw_only=True):
 
 
 class ReconciliationOut(msgspec.Struct, kw_only=True):
-    """One comparison with the shop. `counts` are those of what was compared, repaired and kept."""
+    """One comparison with the shop. `counts` are those of what was compared, repaired and kept; `resumes` is how often
+    it went on where it had been stopped."""
 
     id: int
     state: ReconciliationState
     dry_run: bool
     detail: str
     counts: dict[str, Any]
+    resumes: int
     started_at: datetime
     finished_at: datetime | None
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from domains.catalog import linking
-from domains.shopify.outcomes import Outcome, name_sku
+from domains.shopify.outcomes import Became, Outcome, Result, name_sku
 from domains.shopify.repairing import repair
 from piccolo_conf import execute, fetch
 
@@ -50,13 +50,13 @@ async def note(told: Mapping[int, str | None]) -> None:
         await execute(KEEP, list(parked), list(parked.values()))
 
 
-async def settle() -> tuple[str, ...]:
-    """Give what can be given; the names of these SKUs and of those that got free, which others may wait for.
+async def settle() -> Outcome:
+    """Give what can be given; a result for each product that got one. Known are these SKUs and those that got free.
 
     Outside any transaction. What somebody else comes between is left for the next time.
     """
     if not (able := find_able(await _find())):
-        return ()
+        return Outcome()
 
     async def give() -> Outcome:
         locked = {row.id: row for row in await linking.lock_linkable([parked.product for parked in able])}
@@ -64,9 +64,11 @@ async def settle() -> tuple[str, ...]:
         await linking.free_skus([parked.sku for parked in given], list(locked))
         await linking.change_linked({parked.product: {"sku": parked.sku} for parked in given}, locked)
         await note(dict.fromkeys(parked.product for parked in given))
-        return Outcome(known=tuple(name_sku(sku) for parked in given for sku in (parked.folded, parked.left_behind)))
+        results = tuple(Result(Became.UPDATED, sku=parked.sku, product=parked.product) for parked in given)
+        known = tuple(name_sku(sku) for parked in given for sku in (parked.folded, parked.left_behind))
+        return Outcome(results=results, known=known)
 
-    return (await repair(give)).known
+    return await repair(give)
 
 
 def find_able(all_parked: Sequence[Parked]) -> list[Parked]:

@@ -120,7 +120,8 @@ class ParkedSku(Table):
 
 
 class ReconciliationState(StrEnum):
-    """running → completed | failed; running → interrupted when its worker died."""
+    """running → completed | failed; running → interrupted when its worker died. An interrupted one may run again, and
+    so may one that failed because the shop did not answer."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -129,13 +130,47 @@ class ReconciliationState(StrEnum):
 
 
 class ShopifyReconciliation(Table):
-    """One comparison with the shop. `counts` and `differences` are those of shopify.reconciliation.Report."""
+    """One comparison with the shop. `counts` and `differences` are those of shopify.reconciliation_report.Report.
+
+    `progress` is a shopify.comparison.Progress for as long as there is something to go on from, and `moved_at` when it
+    was written last. `resumes` counts how often it was taken up.
+    """
 
     id: Serial
+    shop = Text(default="")
     state = Varchar(length=20, default=ReconciliationState.RUNNING, choices=ReconciliationState)
     dry_run = Boolean(default=False)
     detail = Text(default="")
     counts = JSONB(default="{}")
     differences = JSONB(default="[]")
+    progress = JSONB(null=True, default=None)
+    resumes = Integer(default=0)
     started_at = Timestamptz(default=TimestamptzNow())
+    moved_at = Timestamptz(default=TimestamptzNow())
     finished_at = Timestamptz(null=True, default=None)
+
+
+class ListedKind(StrEnum):
+    """What a comparison keeps of the shop's list. A location is listed when all its levels are, and has any."""
+
+    VARIANT = "variant"
+    ITEM = "item"
+    PRODUCT = "product"
+    LOCATION = "location"
+    LEVEL = "level"
+
+
+class ShopifyListed(Table):
+    """What the shop has listed as far as a comparison has come; gone when that ends.
+
+    `shopify_id` is a level's item, and `location_id` the shop's, for levels; else 0. A product that the comparison has
+    repaired has the version that it gave it.
+    """
+
+    id = BigSerial(primary_key=True)
+    reconciliation = ForeignKey(ShopifyReconciliation, null=False, on_delete=OnDelete.cascade)
+    kind = Varchar(length=20, choices=ListedKind)
+    shopify_id = BigInt()
+    location_id = BigInt(default=0)
+    given_updated_at = Timestamptz(null=True, default=None)
+    given_triggered_at = Timestamptz(null=True, default=None)

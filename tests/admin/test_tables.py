@@ -16,7 +16,7 @@ NAMES = [config.table_class._meta.tablename for config in CONFIGS]
 EDITABLE = {table._meta.tablename for table in EDITORS}
 READ_ONLY = sorted(set(NAMES) - EDITABLE)
 ABSENT = ["user_session", "admin_session", "idempotency_record", "authenticator_secret", "avatar", "migration"]
-ABSENT += ["shopify_version"]
+ABSENT += ["shopify_version", "shopify_listed", "parked_sku"]
 SECRETS = {
     "users": {"password"},
     "api_key": {"digest"},
@@ -256,3 +256,11 @@ async def test_every_table_is_shown_or_known_to_be_absent(site: httpx.AsyncClien
     """A new table needs its place in the catalogue of the site, or here among the absent."""
     found = await fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {row["tablename"] for row in found} == {*NAMES, *ABSENT}
+
+
+@pytest.mark.parametrize(
+    ("table", "ids"), [("location", "99999999999"), ("import_job", "7"), ("event", "1,x"), ("event", "")]
+)
+async def test_ids_that_no_row_can_have_are_refused(site: httpx.AsyncClient, table: str, ids: str) -> None:
+    response = await site.get(f"{TABLES}/{table}/", params={"id__in": ids})
+    assert response.status_code in {400, 404, 422}, response.text

@@ -55,6 +55,17 @@ async def test_what_webhooks_told_differs_in_nothing(client: httpx.AsyncClient, 
     assert await compare() == []
 
 
+async def test_skus_that_products_have_swapped_are_swapped_here(shop: SimulatedShop):
+    items = [shop.add_variant(shop.add_product(name), name) for name in ("A", "B", "C")]
+    await reconcile(dry_run=False)
+    for item, sku in zip(items, ("B", "C", "A"), strict=True):
+        item.sku = sku
+        shop.touch(item.product_id)
+    counts = (await reconcile(dry_run=False)).counts
+    assert (counts.differences, counts.updated, counts.parked) == (3, 3, 0)
+    assert await compare() == []
+
+
 @pytest.mark.parametrize(
     ("change", "column", "value"),
     [

@@ -6,10 +6,11 @@ import asyncpg
 import msgspec
 import pytest
 
-from domains.shopify import levels, queries, reconciliation, versions
+from domains.shopify import levels, queries, reconciliation_report, versions
 from domains.shopify.admin_api import ShopRefused
-from domains.shopify.reconciliation import AnotherIsRunning, Report
+from domains.shopify.reconciliation import AnotherIsRunning
 from domains.shopify.reconciliation_jobs import reconcile_shopify
+from domains.shopify.reconciliation_report import Report
 from domains.shopify.reconciling import reconcile
 from piccolo_conf import execute, fetch, fetch_value
 from tests.shopify.making import product_rows
@@ -93,7 +94,7 @@ async def test_an_error_of_ours_is_told_in_the_row(server: ShopServer, monkeypat
 
 
 async def test_the_first_differences_are_kept_and_all_are_counted(shop: SimulatedShop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reconciliation, "MOST_DIFFERENCES", 2)
+    monkeypatch.setattr(reconciliation_report, "MOST_DIFFERENCES", 2)
     for number in range(3):
         shop.add_lamp(f"L-{number}")
     await reconcile(dry_run=True)
