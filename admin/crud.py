@@ -7,6 +7,7 @@ import msgspec
 import pydantic
 from piccolo.columns import JSONB, Column, Where
 from piccolo.columns.combination import WhereRaw
+from piccolo.columns.operators.comparison import In
 from piccolo.table import Table
 from piccolo_api.crud.endpoints import OPERATOR_MAP, ParamException, Params, PiccoloCRUD
 from piccolo_api.crud.exceptions import MalformedQuery
@@ -18,6 +19,8 @@ from piccolo_conf import fetch_value
 
 # Piccolo admits one bound for a column; "price__gte=5&price__lt=10" are two.
 RANGE = re.compile("(?P<column>.+)__(?P<operator>gte|gt|lte|lt)")
+# "id__in=3,5": rows that a page of ours has told of.
+IDS = "id__in"
 INSTRUCTIONS = re.compile("__.*|.+__(operator|match)")
 # Operators that need no value: with them an instruction is a filter.
 FILTERING = {"is_null", "not_null"}
@@ -109,10 +112,13 @@ class Crud(PiccoloCRUD):
         return query
 
     def _is_ours(self, name: str) -> bool:
-        return RANGE.fullmatch(name) is not None
+        return RANGE.fullmatch(name) is not None or name == IDS
 
     def _conditions(self, name: str, value: Any) -> list[Where | WhereRaw]:
         """Of a filter that Piccolo does not know."""
+        if name == IDS:
+            ids = [self.pydantic_model_filters(id=part).id for part in str(value).split(",")]  # type: ignore[attr-defined]
+            return [Where(self._column("id"), values=ids, operator=In)]
         if (found := RANGE.fullmatch(name)) is None:
             raise MalformedQuery(f"{name} isn't a valid filter.")
         column = self._column(found["column"])

@@ -8,7 +8,6 @@ from piccolo_api.crud.endpoints import Params
 from piccolo_api.crud.exceptions import MalformedQuery
 
 from admin import views
-from admin.crud import RANGE
 from admin.editing import Editor, Values
 from admin.views import columns_of
 from domains.catalog import products
@@ -46,7 +45,7 @@ class ProductEditor(Editor):
 
     def _is_ours(self, name: str) -> bool:
         """The filters of the API too, so that a link can carry the selection of a bulk change."""
-        return RANGE.fullmatch(name) is not None or (name in FILTERS and name not in columns_of(self.table))
+        return super()._is_ours(name) or (name in FILTERS and name not in columns_of(self.table))
 
     def _conditions(self, name: str, value: Any) -> list[Any]:
         if name not in FILTERS:

@@ -1,71 +1,55 @@
-"""The page "Shopify: process again": choose webhooks that failed or are parked, look at them, have them processed."""
+"""The page "Shopify: process again": webhooks that failed or are parked are processed again."""
 
-from typing import Any
+from collections.abc import Iterable
 
-from starlette.requests import Request
-from starlette.responses import Response
-
-from admin.choosing import read_choice, read_count, read_done
-from admin.forms import demand_tick, in_words, new_id, once, read_input
-from admin.pages import Form, read_form, redirect, render
+from admin.repeating import READERS, Options, Repeat, Words
 from domains.shopify import reprocessing
 from domains.shopify.jobs import process_inbox
 from domains.shopify.listing import UNSETTLED_REASONS
 from domains.shopify.processing import HANDLED
 from domains.shopify.reprocessing import MOST_AT_ONCE, CountDiffers, Wanted
 from domains.shopify.tables import InboundState
-from lib.errors import AppError
 
-SHOWN = 50
-FIELDS = ("state", "reason", "topic", "since", "until", "ids")
-LABELS = {"state": "State", "reason": "Reason", "topic": "Topic", "since": "From", "until": "To", "ids": "Ids"}
 STATES = (InboundState.FAILED, InboundState.PARKED)
+FATES = """
+    SELECT CASE WHEN state <> 'pending' THEN state WHEN attempts > 0 THEN 'still tried' ELSE 'waiting' END AS fate,
+        count(*) AS number
+    FROM inbound_webhook WHERE id = ANY($1::bigint[]) GROUP BY fate ORDER BY number DESC, fate
+"""
 
 
-async def show(request: Request) -> Response:
-    """`?state=parked&reason=sku_taken` chooses; to post is to process again what was looked at."""
-    if request.method == "GET":
-        return await _render(request, dict(request.query_params))
-    form = await read_form(request)
-    try:
-        number = await once(request, form, lambda: _process_again(form))
-    except AppError as error:
-        return await _render(request, form, error)
-    await process_inbox.later()
-    return redirect(request, f"pages/shopify/?done={number}")
-
-
-async def _process_again(form: Form) -> str:
-    """How many, in words."""
-    demand_tick(form, "Tick the box to confirm that they are processed again.")
-    if (seen := read_count(form.get("seen", ""), MOST_AT_ONCE)) is None:
-        raise CountDiffers
-    return str(await reprocessing.process_again(_read(form), seen))
-
-
-def _read(form: Form) -> Wanted:
-    """Raises BadInput, in the words of the form."""
-    with in_words(LABELS):
-        return read_input(read_choice(form, FIELDS), Wanted)
-
-
-async def _render(request: Request, form: Form, error: AppError | None = None) -> Response:
-    """Under a choice that cannot be read there are no webhooks."""
-    number, rows = 0, []
-    try:
-        wanted = _read(form)
-        number, rows = await reprocessing.count(wanted), list(await reprocessing.list_latest(wanted, SHOWN))
-    except AppError as wrong:
-        error = error or wrong
-    facts: dict[str, Any] = {
-        "form": {name: form.get(name, "") for name in FIELDS},
-        "number": number,
-        "rows": rows,
-        "most": MOST_AT_ONCE,
-        "states": STATES,
-        "reasons": UNSETTLED_REASONS,
-        "topics": sorted(HANDLED),
-        "done": read_done(request, MOST_AT_ONCE),
-        "form_id": new_id(),
+async def _find_options() -> Options:
+    return {
+        "state": [("", "failed or parked"), *_in_words(STATES)],
+        "reason": [("", "any"), *_in_words(UNSETTLED_REASONS)],
+        "topic": [("", "any"), *((topic, topic) for topic in sorted(HANDLED))],
     }
-    return render(request, "shopify.html", error=error, **facts)
+
+
+def _in_words(values: Iterable[str]) -> list[tuple[str, str]]:
+    return [(value, value.replace("_", " ")) for value in values]
+
+
+PAGE = Repeat(
+    path="shopify",
+    words=Words("webhook", "webhooks", "process", "processed"),
+    labels={
+        "state": "State",
+        "reason": "Reason",
+        "topic": "Topic",
+        "since": "Received from",
+        "until": "Received before",
+        "ids": "Only these ids, whatever has become of them",
+    },
+    wanted=Wanted,
+    most=MOST_AT_ONCE,
+    options=_find_options,
+    count=reprocessing.count,
+    list_latest=reprocessing.list_latest,
+    repeat=reprocessing.process_again,
+    differs=CountDiffers,
+    ring=process_inbox.later,
+    table="inbound_webhook",
+    fates=FATES,
+    readers=READERS,
+)

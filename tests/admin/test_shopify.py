@@ -7,13 +7,12 @@ import asyncpg
 import httpx
 import pytest
 
-from domains.shopify import reprocessing
 from piccolo_conf import DB, execute, fetch, fetch_value
 from queues.job import QUEUES
-from tests.admin.visiting import SITE, submit, text_of
+from tests.admin.visiting import SITE, TABLES, submit, text_of
 
 PAGE = "pages/shopify/"
-HIDDEN = re.compile(r'type="hidden" name="(form_id|seen)" value="([^"]+)"')
+HIDDEN = re.compile(r'type="hidden" name="(form_id|seen|shown)" value="([^"]+)"')
 # Two that failed, two that are parked; four that are not meant.
 FILL = """
 INSERT INTO inbound_webhook (id, topic, webhook_id, subject, state, reason, detail, attempts, received_at, processed_at)
@@ -61,8 +60,8 @@ async def test_every_page_leads_there(desk: httpx.AsyncClient) -> None:
 
 async def test_what_was_looked_at_is_processed_again_from_the_first_attempt(desk: httpx.AsyncClient) -> None:
     done = await submit(desk, PAGE, **await look(desk))
-    assert done.headers["location"] == f"{SITE}/{PAGE}?done=4"
-    assert "4 webhooks will be processed within seconds" in text_of(await desk.get(done.headers["location"]))
+    assert done.headers["location"] == f"{SITE}/{PAGE}?shown=4%2C3%2C2%2C1&done=4"
+    assert "4 webhooks will be processed again within seconds" in text_of(await desk.get(done.headers["location"]))
     assert await asked() == [1, 2, 3, 4]
     row = await fetch("SELECT attempts, reason, detail, next_attempt_at <= now() FROM inbound_webhook WHERE id = 1")
     assert tuple(row[0]) == (0, None, "", True)
@@ -94,11 +93,11 @@ async def test_webhooks_are_chosen(desk: httpx.AsyncClient, chosen: dict[str, st
         ({"state": "lost"}, "State: "),
         ({"reason": "none"}, "Reason: "),
         ({"topic": "x" * 101}, "Topic: "),
-        ({"since": "yesterday"}, "From: expected a time like"),
-        ({"since": "0001-01-01T00:00:00+14:00"}, "From: expected a time like"),
-        ({"ids": "1, x"}, "Ids: x is no id"),
-        ({"ids": "0"}, "Ids: 0 is no id"),
-        ({"ids": "9" * 19}, "Ids: 9999999999999999999 is no id"),
+        ({"since": "yesterday"}, "Received from: expected a time like"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "Received from: expected a time like"),
+        ({"ids": "1, x"}, "Only these ids, whatever has become of them: x is no id"),
+        ({"ids": "0"}, "Only these ids, whatever has become of them: 0 is no id"),
+        ({"ids": "9" * 19}, "Only these ids, whatever has become of them: 9999999999999999999 is no id"),
     ],
 )
 async def test_a_choice_that_cannot_be_read_is_told(desk: httpx.AsyncClient, chosen: dict[str, str], told: str) -> None:
@@ -112,7 +111,7 @@ async def test_a_second_click_asks_for_nothing_more(desk: httpx.AsyncClient) -> 
     form = await look(desk, state="failed")
     await submit(desk, PAGE, **form)
     await execute("UPDATE inbound_webhook SET state = 'failed', reason = 'internal', processed_at = now()")
-    assert (await submit(desk, PAGE, **form)).headers["location"] == f"{SITE}/{PAGE}?done=2"
+    assert (await submit(desk, PAGE, **form)).headers["location"] == f"{SITE}/{PAGE}?state=failed&shown=2%2C1&done=2"
     assert await asked() == []
 
 
@@ -143,16 +142,31 @@ async def test_what_a_worker_has_at_this_moment_has_to_be_looked_at_again(desk: 
     assert await asked() == []
 
 
-async def test_no_more_is_asked_for_at_once_than_a_statement_can(
-    desk: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reprocessing, "MOST_AT_ONCE", 3)
-    monkeypatch.setattr("admin.reprocessing.MOST_AT_ONCE", 3)
-    page = text_of(await desk.get(f"{SITE}/{PAGE}"))
-    assert ("More than 3 webhooks" in page, "choose fewer" in page) == (True, True)
-    form = await look(desk, state="failed") | {"state": "", "seen": "4"}
+async def test_no_more_is_asked_for_at_once_than_a_statement_can(desk: httpx.AsyncClient) -> None:
+    await execute(
+        """INSERT INTO inbound_webhook (id, topic, webhook_id, state, reason, processed_at)
+           SELECT n + 8, 'orders/paid', 'many-' || n, 'failed', 'internal', now() FROM generate_series(1, 10001) AS n"""
+    )
+    page = text_of(await desk.get(f"{SITE}/{PAGE}?topic=orders/paid"))
+    assert ("More than 10,000 webhooks" in page, "choose fewer" in page) == (True, True)
+    form = await look(desk, state="parked") | {"state": "", "seen": "10001"}
     assert (await submit(desk, PAGE, **form)).status_code == 409
     assert await asked() == []
+
+
+async def test_afterwards_the_page_tells_what_has_become_of_them(desk: httpx.AsyncClient) -> None:
+    done = (await submit(desk, PAGE, **await look(desk))).headers["location"]
+    assert "By now: 4 waiting. Look again" in text_of(await desk.get(done))
+    await execute("UPDATE inbound_webhook SET state = 'processed', processed_at = now() WHERE id IN (1, 3)")
+    await execute("UPDATE inbound_webhook SET attempts = 1 WHERE id = 2")
+    await execute(
+        "UPDATE inbound_webhook SET state = 'parked', reason = 'sku_taken', processed_at = now() WHERE id = 4"
+    )
+    page = await desk.get(done)
+    assert "4 webhooks were processed again. By now: 2 processed, 1 parked, 1 still tried. See" in text_of(page)
+    assert f'"{SITE}/#/inbound_webhook?id__in=4,3,2,1"' in page.text
+    listed = (await desk.get(f"{TABLES}/inbound_webhook/?id__in=4,3,2,1,99")).json()["rows"]
+    assert {row["id"] for row in listed} == {1, 2, 3, 4}
 
 
 async def test_the_row_of_a_webhook_leads_to_the_form_and_shows_its_body(desk: httpx.AsyncClient) -> None:

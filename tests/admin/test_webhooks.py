@@ -12,7 +12,7 @@ from queues.job import QUEUES
 from tests.admin.visiting import SITE, submit, text_of
 
 PAGE = "pages/webhooks/"
-HIDDEN = re.compile(r'type="hidden" name="(form_id|seen)" value="([^"]+)"')
+HIDDEN = re.compile(r'type="hidden" name="(form_id|seen|shown)" value="([^"]+)"')
 # Of two endpoints and one that is switched off: the first has three deliveries that failed, the others one each.
 FILL = """
 INSERT INTO webhook_endpoint (url, event_types) VALUES ('https://a.example/hook', '{*}'), ('https://b.example/', '{*}');
@@ -61,7 +61,7 @@ async def test_looking_shows_what_failed_and_changes_nothing(desk: httpx.AsyncCl
 
 async def test_what_was_looked_at_is_due_again_from_the_first_step(desk: httpx.AsyncClient) -> None:
     done = await submit(desk, PAGE, **await look(desk))
-    assert done.headers["location"] == f"{SITE}/{PAGE}?done=4"
+    assert done.headers["location"] == f"{SITE}/{PAGE}?shown=4%2C3%2C2%2C1&done=4"
     assert "4 deliveries will be sent again" in text_of(await desk.get(done.headers["location"]))
     assert await resent() == [1, 2, 3, 4]
     row = await fetch("SELECT step, attempt, next_attempt_at <= now() AS due FROM webhook_delivery WHERE id = 1")
@@ -93,10 +93,10 @@ async def test_deliveries_are_chosen(desk: httpx.AsyncClient, chosen: dict[str, 
         ({"endpoint": "x"}, "Endpoint: "),
         ({"endpoint": "9" * 30}, "Endpoint: "),
         ({"event_type": "product.sold"}, "Event: "),
-        ({"since": "yesterday"}, "From: expected a time like"),
-        ({"since": "0001-01-01T00:00:00+14:00"}, "From: expected a time like"),
-        ({"ids": "1, x"}, "Ids: x is no id"),
-        ({"ids": "9" * 19}, "Ids: 9999999999999999999 is no id"),
+        ({"since": "yesterday"}, "Made from: expected a time like"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "Made from: expected a time like"),
+        ({"ids": "1, x"}, "Only these ids: x is no id"),
+        ({"ids": "9" * 19}, "Only these ids: 9999999999999999999 is no id"),
     ],
 )
 async def test_a_choice_that_cannot_be_read_is_told(desk: httpx.AsyncClient, chosen: dict[str, str], told: str) -> None:
@@ -112,7 +112,7 @@ async def test_a_second_click_sends_nothing_more(desk: httpx.AsyncClient) -> Non
     form = await look(desk, endpoint="1")
     await submit(desk, PAGE, **form)
     await execute("UPDATE webhook_delivery SET state = 'failed'")
-    assert (await submit(desk, PAGE, **form)).headers["location"] == f"{SITE}/{PAGE}?done=3"
+    assert (await submit(desk, PAGE, **form)).headers["location"] == f"{SITE}/{PAGE}?endpoint=1&shown=3%2C2%2C1&done=3"
     assert await resent() == []
 
 
@@ -154,6 +154,45 @@ async def test_no_more_is_sent_at_once_than_a_statement_can(desk: httpx.AsyncCli
     assert (await submit(desk, PAGE, **form)).status_code == 409
     assert await resent() == []
     assert await resending.resend_failed(resending.Failed(endpoint=1), 3) == 3
+
+
+async def test_afterwards_the_page_tells_what_has_become_of_them(desk: httpx.AsyncClient) -> None:
+    done = (await submit(desk, PAGE, **await look(desk))).headers["location"]
+    assert "By now: 4 waiting. Look again" in text_of(await desk.get(done))
+    await execute("UPDATE webhook_delivery SET state = 'delivered', delivered_at = now() WHERE id IN (1, 3)")
+    await execute("UPDATE webhook_delivery SET step = 1 WHERE id = 2")
+    await execute("UPDATE webhook_delivery SET state = 'failed' WHERE id = 4")
+    page = await desk.get(done)
+    assert "4 deliveries were sent again. By now: 2 delivered, 1 failed, 1 still tried. See" in text_of(page)
+    assert f'"{SITE}/#/webhook_delivery?id__in=4,3,2,1"' in page.text
+
+
+async def test_of_more_than_are_shown_the_latest_are_told_of(desk: httpx.AsyncClient) -> None:
+    await execute("INSERT INTO event (topic, subject, source) SELECT 'a.b', 'a:1', 'sql' FROM generate_series(1, 60)")
+    await execute(
+        "INSERT INTO webhook_delivery (event, endpoint, state) SELECT id, 2, 'failed' FROM event WHERE id > 4"
+    )
+    done = (await submit(desk, PAGE, **await look(desk, endpoint="2"))).headers["location"]
+    assert "61 deliveries will be sent again within seconds. Of the latest 50: 50 waiting" in text_of(
+        await desk.get(done)
+    )
+
+
+@pytest.mark.parametrize("address", ["?done=4&shown=x", "?done=4", "?done=x&shown=1", "?done=4&shown=99"])
+async def test_an_address_that_has_lost_its_sense_is_no_error(desk: httpx.AsyncClient, address: str) -> None:
+    page = await desk.get(f"{SITE}/{PAGE}{address}")
+    assert (page.status_code, "By now" in text_of(page)) == (200, False)
+
+
+async def test_everything_that_is_wrong_is_told_at_once(desk: httpx.AsyncClient) -> None:
+    page = text_of(await desk.get(f"{SITE}/{PAGE}?endpoint=x&event_type=y&since=z&ids=0"))
+    assert all(f"{label}: " in page for label in ("Endpoint", "Event", "Made from", "Only these ids"))
+
+
+async def test_a_time_of_another_zone_stands_in_its_field_as_utc(desk: httpx.AsyncClient) -> None:
+    """A field for times shows nothing of a zone: what it shows is sent when the choice is changed."""
+    page = await desk.get(f"{SITE}/{PAGE}", params={"since": "2026-01-01T04:00+01:00"})
+    assert 'name="since" type="datetime-local" value="2026-01-01T03:00:00"' in page.text
 
 
 async def test_nobody_else_gets_there(visitor: httpx.AsyncClient) -> None:
