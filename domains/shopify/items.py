@@ -7,7 +7,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from domains.catalog import linking
-from domains.catalog.products import change_product
+from domains.catalog.products import SkuTaken, change_product
+from domains.catalog.races import Raced
 from domains.catalog.schemas import ProductPatch
 from domains.shopify import skus, versions
 from domains.shopify.mapping import read_amount, read_sku
@@ -138,7 +139,11 @@ async def _write(item: Item, sku: str | None, cost: Decimal | UnsetType | None) 
         patch.cost_price = None if cost is None else Money(cost)
     if patch == ProductPatch():
         return Became.UNCHANGED
-    await change_product(str(item.product_id), patch, None, internal=True)
+    try:
+        await change_product(str(item.product_id), patch, None, internal=True)
+    except SkuTaken:
+        # It was free a moment ago.
+        raise Raced from None
     return Became.UPDATED
 
 

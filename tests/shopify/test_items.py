@@ -1,12 +1,15 @@
 """Items tell SKUs and costs of products that stand here."""
 
+import asyncio
 import json
+from contextvars import Context
 
 import httpx
 import pytest
 
 from lib import clock
-from piccolo_conf import execute, fetch_value
+from piccolo_conf import execute, fetch_value, transaction
+from tests.faults.harness import until
 from tests.shopify.making import row_of, settle
 from tests.shopify.stocking import ITEM, bury, make_linked, minute, product, said, tell_item
 
@@ -143,3 +146,16 @@ async def test_a_removed_item_is_ignored_and_stays_removed(client: httpx.AsyncCl
 async def test_an_item_without_an_id_fails_with_a_sentence(client: httpx.AsyncClient):
     row = await tell_item(client, id=None)
     assert said(row) == ("failed", "bad_payload")
+
+
+async def test_a_sku_that_somebody_takes_at_that_moment_is_parked_at_once(client: httpx.AsyncClient):
+    await make_linked("OLD")
+    async with transaction():
+        await execute("INSERT INTO product (sku, name) VALUES ('LAMP-BRASS', 'Lamp')")
+        telling = asyncio.create_task(tell_item(client, sku="LAMP-BRASS"), context=Context())
+        await until(someone_waits, seconds=20)
+    assert said(await telling) == ("parked", "sku_taken")
+
+
+async def someone_waits() -> bool:
+    return bool(await fetch_value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
