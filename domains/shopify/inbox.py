@@ -63,11 +63,13 @@ WAKE = """
 # The newest levels of what stands here anew, told when something else stood here. Relies on shopify_version_key and
 # inbound_webhook_subject.
 TELL_AGAIN = """
-    UPDATE inbound_webhook w SET state = 'pending', attempts = 0, next_attempt_at = $2, processed_at = NULL
+    UPDATE inbound_webhook w SET state = 'pending', reason = NULL, detail = '', attempts = 0, next_attempt_at = $2,
+        processed_at = NULL
     FROM shopify_version v
     WHERE v.kind = 'level' AND v.shopify_id = ANY($1::bigint[])
         AND w.subject = 'level:' || v.shopify_id || '@' || v.location_id AND w.subject <> ''
-        AND w.triggered_at = v.triggered_at AND w.state = 'processed' AND w.body <> ''
+        AND w.triggered_at = v.triggered_at AND w.body <> ''
+        AND (w.state = 'processed' OR w.state = 'ignored' AND w.reason = 'removed')
 """
 # What became known by other ways, or before a worker died that was to wake them. Relies on inbound_webhook_awaits,
 # product_shopify_item_key, product_sku_key and sales_order_shopify_key.
@@ -134,6 +136,13 @@ async def settle(webhook: Webhook, outcome: Outcome) -> None:
         now,
         now + _park_for(webhook.attempts),
     )
+    await tell_again(outcome.known)
+
+
+async def tell_again(known: Collection[str]) -> None:
+    """In the transaction that made items known: what was told of their levels before is processed again."""
+    if items := read_items(known):
+        await execute(TELL_AGAIN, items, clock.now())
 
 
 async def note_failure(webhook: Webhook, error: Exception, *, is_race: bool) -> None:
@@ -152,8 +161,6 @@ async def wake(awaited: Collection[str]) -> None:
     """Behind the commit that made something known. Who parks one at this moment looks again: `wake_known`."""
     if awaited:
         await execute(WAKE, list(awaited), clock.now())
-    if items := read_items(awaited):
-        await execute(TELL_AGAIN, items, clock.now())
 
 
 async def wake_known(webhook_id: int | None = None) -> None:

@@ -59,8 +59,7 @@ async def save_item(
     """Claims the version of the item. UNSET keeps what is here, and so does a SKU of null; a cost of null clears.
 
     In the open transaction, and before it holds any product. Outcomes: processed, ignored (stale, removed), parked
-    (unknown_item, sku_taken) and failed for a SKU
-    that cannot be stored; the cost is written also with the last two.
+    (unknown_item, sku_taken) and failed for a SKU that cannot be stored; the cost is written also with the last two.
     """
     if await is_buried(item_id):
         return bury()
@@ -68,17 +67,19 @@ async def save_item(
         return stale()
     if (item := await find_item(item_id)) is None:
         return await_item(item_id)
+    tells_sku = sku is not UNSET and await _tells_sku(item, told)
+    if tells_sku:
+        await skus.note({item.product_id: None})
     try:
         wanted = read_sku(sku) or None
     except ValueError as error:
         await _write(item, None, cost)
         return failed(str(error))
-    if wanted is None or not await _tells_sku(item, told):
+    if wanted is None or not tells_sku:
         return await _save(item_id, item, item.sku, cost)
     if wanted != item.sku and await _is_taken(wanted, item.product_id):
         await _write(item, None, cost)
         return await _park(item_id, item, wanted)
-    await skus.note({item.product_id: None})
     return await _save(item_id, item, wanted, cost)
 
 

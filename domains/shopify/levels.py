@@ -83,7 +83,11 @@ async def _lay(item_id: int, item: Item, place: Place, available: int, told: Tol
 
 
 async def _empty_left(levels: Levels, place: Place) -> Levels:
-    """What the shop told of a location that stands for none of its own any more lies at the one that does now."""
+    """What the shop told of a location that stands for none of its own any more lies at the one that does now: at this
+    one, if this is the first that is told of it."""
+    here = levels.by_location.get(place.id)
+    if here is not None and here.is_told:
+        return levels
     told = [location for location, level in levels.by_location.items() if level.is_told and location != place.id]
     left = await fetch(LEFT, told) if told else []
     for row in left:

@@ -88,7 +88,11 @@ def find_yielding(matches: Sequence[Match], products: Collection[Linkable], gone
 
 def find_told_skus(matches: Sequence[Match], newer_items: Collection[int]) -> dict[int, str | None]:
     """By product: the SKU that was told and that another one has, or None where nothing is in the way."""
-    told = [(match, match.product) for match in matches if match.variant.sku is not UNSET and not match.is_out]
+    told = [
+        (match, match.product)
+        for match in matches
+        if match.variant.sku is not UNSET and match.became is not Became.KEPT
+    ]
     return {row.id: match.parked_sku for match, row in told if row and row.shopify_inventory_item_id not in newer_items}
 
 

@@ -41,7 +41,7 @@ INTERRUPT = """
 """
 # The last one, if there is something to go on from. Relies on there being few, as all below.
 FIND_STOPPED = """
-    SELECT id FROM shopify_reconciliation
+    SELECT id, progress FROM shopify_reconciliation
     WHERE id = (SELECT max(id) FROM shopify_reconciliation WHERE NOT dry_run)
         AND progress IS NOT NULL AND shop = $1 AND moved_at > $2
 """
@@ -53,7 +53,7 @@ FORGET_OTHERS = """
 BEGIN = "INSERT INTO shopify_reconciliation (dry_run, shop, started_at) VALUES ($1, $2, $3) RETURNING id"
 GO_ON = """
     UPDATE shopify_reconciliation SET state = 'running', detail = '', finished_at = NULL, resumes = resumes + 1
-    WHERE id = $1 RETURNING started_at, resumes, counts, differences, progress
+    WHERE id = $1 RETURNING started_at, resumes, counts, differences
 """
 RUNNING = "SELECT counts FROM shopify_reconciliation WHERE state = 'running' ORDER BY id DESC LIMIT 1"
 STOP = """
@@ -120,23 +120,29 @@ async def find_progress() -> Counts:
 async def _begin(connection: Connection, shop: str, *, dry_run: bool, from_start: bool) -> Comparison:
     now = clock.now()
     await connection.execute(INTERRUPT, now)
-    stopped = None
-    if dry_run or not from_start:
-        stopped = await connection.fetchval(FIND_STOPPED, shop, now - LONGEST_REST)
-    await connection.execute(FORGET_OTHERS, stopped or 0)
-    if stopped is not None and not dry_run:
-        return await _go_on(connection, stopped)
+    stopped = await _find_stopped(connection, shop, now) if dry_run or not from_start else None
+    await connection.execute(FORGET_OTHERS, stopped[0] if stopped else 0)
+    if stopped and not dry_run:
+        return await _go_on(connection, *stopped)
     report = Report(await connection.fetchval(BEGIN, dry_run, shop, now), dry_run, now)
     return Comparison(connection, report, Progress(Phase.VARIANTS, now))
 
 
-async def _go_on(connection: Connection, stopped: int) -> Comparison:
+async def _find_stopped(connection: Connection, shop: str, now: datetime) -> tuple[int, Progress] | None:
+    """Its id, and how far it is; None where that is told in the words of another release."""
+    row = await connection.fetchrow(FIND_STOPPED, shop, now - LONGEST_REST)
+    with contextlib.suppress(msgspec.DecodeError):
+        return (row["id"], msgspec.json.decode(row["progress"], type=Progress)) if row else None
+    return None
+
+
+async def _go_on(connection: Connection, stopped: int, progress: Progress) -> Comparison:
     (row,) = await connection.fetch(GO_ON, stopped)
     counts = msgspec.json.decode(row["counts"], type=Counts)
     differences = msgspec.json.decode(row["differences"], type=list[Difference])
     report = Report(stopped, False, row["started_at"], row["resumes"], counts, differences)
     logger.info("shopify_reconciliation_goes_on", id=stopped, **msgspec.structs.asdict(counts))
-    return Comparison(connection, report, msgspec.json.decode(row["progress"], type=Progress))
+    return Comparison(connection, report, progress)
 
 
 async def _finish(comparison: Comparison, statement: str, state: ReconciliationState, detail: str) -> None:

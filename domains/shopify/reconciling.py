@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from domains.shopify import inbox, skus
 from domains.shopify.admin_api import AdminApi
+from domains.shopify.outcomes import Became
 from domains.shopify.reconciliation import reconciling
 from domains.shopify.reconciliation_report import Report
 from domains.shopify.reconciling_levels import reconcile_levels
@@ -37,6 +38,7 @@ async def reconcile(
 async def _settle_skus(report: Report) -> None:
     """Products that swapped theirs were parked one after the other: none of them could be the first."""
     outcome = await skus.settle()
-    report.counts.parked -= min(report.counts.parked, len(outcome.results))
+    given = [result for result in outcome.results if result.became is Became.UPDATED]
+    report.counts.parked -= min(report.counts.parked, len(given))
     report.note(outcome)
     await inbox.wake(outcome.known)

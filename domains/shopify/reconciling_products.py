@@ -27,8 +27,11 @@ from domains.shopify.webhooks import Told
 from piccolo_conf import fetch
 from settings import settings
 
-# Relies on product_shopify_variant_key.
-FIND = f"SELECT {linking.COLUMNS} FROM product WHERE shopify_variant_id = ANY($1::bigint[])"
+# Relies on product_shopify_variant_key and parked_sku_product_key.
+FIND = f"""
+    SELECT {linking.COLUMNS}, EXISTS (SELECT FROM parked_sku w WHERE w.product = product.id) AS waits
+    FROM product WHERE shopify_variant_id = ANY($1::bigint[])
+"""
 # Relies on product_shopify_item_key.
 FIND_COSTS = """
     SELECT shopify_inventory_item_id AS item, sku, cost_price FROM product
@@ -79,9 +82,10 @@ async def _compare_products(page: Page[VariantNode], report: Report) -> list[Lis
     rows = {row["shopify_variant_id"]: dict(row) for row in await fetch(FIND, variants)}
     equal = []
     for product in products:
-        if found := _differences(product, rows):
-            for difference in found:
-                report.differ(difference)
+        found = _differences(product, rows)
+        for difference in found:
+            report.differ(difference)
+        if found or _waits(product, rows):
             if not report.dry_run:
                 await _repair_product(product, tell(page.asked_at, product.updated_at), report)
         elif product.updated_at is not None:
@@ -103,12 +107,19 @@ def _differences(product: ShopProduct, rows: Mapping[int, Mapping[str, object]])
     return found
 
 
+def _waits(product: ShopProduct, rows: Mapping[int, Mapping[str, object]]) -> bool:
+    """For a SKU that it was to have once, and may be to have no more."""
+    return any(rows[variant.shopify_id]["waits"] for variant in product.variants if variant.shopify_id in rows)
+
+
 async def _repair_product(product: ShopProduct, told: Told, report: Report) -> None:
     async def save() -> Outcome:
         if not await versions.advance(Kind.PRODUCT, product.shopify_id, told.version):
             return KEPT
         await note_version(report, product.shopify_id, told.version)
-        return await products.save_product(product, told)
+        outcome = await products.save_product(product, told)
+        await inbox.tell_again(outcome.known)
+        return outcome
 
     outcome = await repair(save)
     report.note(outcome)

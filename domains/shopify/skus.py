@@ -74,14 +74,25 @@ async def settle() -> Outcome:
 def find_able(all_parked: Sequence[Parked]) -> list[Parked]:
     """Those that can have their SKUs at once: nobody has them, or those who have them are among these.
 
-    Of several that are to have the same one, it goes to one that others wait for.
+    Of several that are to have the same one it goes to one in a ring, else to one that others wait for.
     """
-    moving = _drop_blocked(all_parked)
-    awaited = {parked.holder for parked in moving}
+    moving = {parked.product: parked for parked in _drop_blocked(all_parked)}
+    awaited = {parked.holder for parked in moving.values()}
     by_sku: dict[str, Parked] = {}
-    for parked in sorted(moving, key=lambda parked: parked.product not in awaited):
+    for parked in sorted(moving.values(), key=lambda it: (not _is_in_ring(it, moving), it.product not in awaited)):
         by_sku.setdefault(parked.folded, parked)
     return _drop_blocked(list(by_sku.values()))
+
+
+def _is_in_ring(parked: Parked, moving: Mapping[int, Parked]) -> bool:
+    """Whoever has its SKU waits for somebody who waits for somebody …, who waits for this one."""
+    holder, passed = parked.holder, set[int]()
+    while holder is not None and holder not in passed:
+        if holder == parked.product:
+            return True
+        passed.add(holder)
+        holder = moving[holder].holder
+    return False
 
 
 def _drop_blocked(moving: Sequence[Parked]) -> list[Parked]:

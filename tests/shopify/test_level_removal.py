@@ -106,8 +106,10 @@ async def test_what_the_shop_told_of_a_place_lies_where_that_place_is_now(
     before = await fetch_value("SELECT id FROM location WHERE code = $1", CODE)
     await admin.patch(f"/api/locations/{before}/", json={"shopify_location_id": None})
     await make_location(admin, shopify_location_id=PLACE)
+    await tell_level(client, 4, at=2, place=OTHER_PLACE)
+    assert await told_levels() == {"main": 3, CODE: 7, OTHER_CODE: 4}
     await tell_level(client, 6, at=2)
-    assert await told_levels() == {"main": 3, "shop": 6, OTHER_CODE: 2}
+    assert await told_levels() == {"main": 3, "shop": 6, OTHER_CODE: 4}
     assert await find_differences() == []
 
 

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import pytest
 
-from domains.shopify import jobs
+from domains.shopify import inbox, jobs
 from domains.shopify.mapping import map_product
 from domains.shopify.payloads import ProductPayload
 from domains.shopify.products import save_product
@@ -237,7 +237,11 @@ async def test_many_workers_on_one_product_make_one_product_per_variant(client: 
     await assert_laws()
 
 
-async def test_what_was_deleted_here_comes_back_with_its_stock(admin: httpx.AsyncClient) -> None:
+async def test_what_was_deleted_here_comes_back_with_its_stock(
+    admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a worker does nothing more behind its commit."""
+    monkeypatch.setattr(inbox, "wake", do_nothing)
     await tell_lamp(admin, 1)
     await tell_level(admin, 5, 2, item=BRASS_ITEM)
     product = await product_of(BRASS)
@@ -246,3 +250,6 @@ async def test_what_was_deleted_here_comes_back_with_its_stock(admin: httpx.Asyn
     await settle()
     assert (await product_of(BRASS))["inventory_quantity"] == 5
     await assert_laws()
+
+
+async def do_nothing(_known: object) -> None: ...

@@ -66,6 +66,19 @@ async def test_skus_that_products_have_swapped_are_swapped_here(shop: SimulatedS
     assert await compare() == []
 
 
+async def test_a_sku_that_a_product_is_to_have_no_more_is_not_given_to_it(shop: SimulatedShop):
+    first, second = [shop.add_variant(shop.add_product(name), name) for name in ("A", "B")]
+    await reconcile(dry_run=False)
+    first.sku = "B"
+    shop.touch(first.product_id)
+    assert (await reconcile(dry_run=False)).counts.parked == 1
+    first.sku, second.sku = "A", "C"
+    shop.touch(first.product_id)
+    shop.touch(second.product_id)
+    await reconcile(dry_run=False)
+    assert await compare() == []
+
+
 @pytest.mark.parametrize(
     ("change", "column", "value"),
     [

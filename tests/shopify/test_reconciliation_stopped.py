@@ -108,3 +108,13 @@ async def test_whatever_was_lost_meanwhile_the_next_one_finds(server: ShopServer
         await reconcile(dry_run=False)
         await reconcile(dry_run=False)
         await check_same(shop)
+
+
+async def test_one_whose_place_another_release_has_noted_begins_anew(
+    server: ShopServer, shop: SimulatedShop, lamps: list[ShopItem]
+) -> None:
+    await reconcile_until_away(server, 3)
+    await execute('UPDATE shopify_reconciliation SET progress = \'{"phase": "elsewhere"}\' WHERE progress IS NOT NULL')
+    stopped = (await last_row())["id"]
+    assert (await reconcile(dry_run=False)).id == stopped + 1
+    await check_same(shop)

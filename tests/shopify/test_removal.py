@@ -34,6 +34,7 @@ from tests.shopify.assortment import (
     tell_lamp,
 )
 from tests.shopify.making import SHOP, product_rows, send, settle
+from tests.shopify.stocking import tell_level
 
 
 @pytest.fixture
@@ -166,3 +167,15 @@ async def test_what_was_removed_since_is_not_made_again(client: httpx.AsyncClien
     await execute("DELETE FROM shopify_version WHERE kind = 'product'")
     row = await tell_lamp(client, 8)
     assert became(row) == ["kept", "unchanged"]
+
+
+async def test_a_level_told_while_its_variant_was_gone_counts_when_it_is_back(
+    client: httpx.AsyncClient,
+) -> None:
+    await tell_lamp(client, 0)
+    await tell_level(client, 5, 1, item=BRASS_ITEM)
+    await tell_gone(client, 2)
+    assert said(await tell_level(client, 8, 3, item=BRASS_ITEM)) == ("ignored", "removed")
+    await tell_lamp(client, 4)
+    await settle()
+    assert (await product_of(BRASS))["inventory_quantity"] == 8

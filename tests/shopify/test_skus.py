@@ -1,12 +1,17 @@
 """Which product a variant is, and which SKU it has, when others want the same one."""
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import combinations
 
 import httpx
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domains.shopify import jobs
 from domains.shopify import skus as sku_services
+from domains.shopify.skus import Parked, find_able
 from piccolo_conf import execute, fetch
 from tests.catalog.making import make_product
 from tests.inventory.shelves import adjust
@@ -225,3 +230,40 @@ async def test_skus_are_settled_without_a_look_at_all_products(admin: httpx.Asyn
     plan = "\n".join(row[0] for row in await fetch(f"EXPLAIN {sku_services.FIND}"))
     assert "product_sku_key" in plan
     assert "Seq Scan on product" not in plan
+
+
+async def test_an_item_that_is_to_have_no_sku_any_more_takes_none(client: httpx.AsyncClient) -> None:
+    await tell_three(client)
+    for at, sku in ((1, "LAMP-2"), (2, "")):
+        told = load("inventory_item") | {"id": 800_001, "sku": sku, "updated_at": minute(at).isoformat()}
+        await tell(client, "inventory_items/update", told, triggered_at=minute(at))
+    await tell_lamp(client, 3, numbered(2, sku="LAMP-9"), id=OTHER)
+    assert await skus_of_numbered() == ["LAMP-1", "LAMP-9", "LAMP-3"]
+
+
+async def test_a_sku_that_cannot_be_stored_takes_back_the_one_before(client: httpx.AsyncClient) -> None:
+    await tell_three(client)
+    await tell_lamp(client, 1, numbered(1, sku="LAMP-2"))
+    await tell_lamp(client, 2, numbered(1, sku="X" * 101))
+    await tell_lamp(client, 3, numbered(2, sku="LAMP-9"), id=OTHER)
+    assert await skus_of_numbered() == ["LAMP-1", "LAMP-9", "LAMP-3"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.booleans()), min_size=1, max_size=6))
+def test_whoever_can_have_a_sku_gets_one(wants: list[tuple[int, bool]]) -> None:
+    """Each product has its own number as its SKU, and wants another; not all products are to have another one."""
+    parked = [
+        Parked(number, str(sku), str(sku), str(number), sku if sku < len(wants) else None)
+        for number, (sku, waits) in enumerate(wants)
+        if waits and sku != number
+    ]
+    given = {one.product: one for one in find_able(parked)}
+    assert len({one.folded for one in given.values()}) == len(given)
+    assert all(one.holder is None or one.holder in given for one in given.values())
+    possible = (some for size in range(1, len(parked) + 1) for some in combinations(parked, size) if may_all_have(some))
+    assert bool(given) == (next(possible, None) is not None)
+
+
+def may_all_have(some: Sequence[Parked]) -> bool:
+    leaving = {one.product for one in some} | {None}
+    return len({one.folded for one in some}) == len(some) and all(one.holder in leaving for one in some)
