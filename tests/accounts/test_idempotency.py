@@ -71,10 +71,18 @@ async def test_fifty_at_once_have_one_effect(owner: int) -> None:
 
 
 async def test_a_request_that_still_runs_is_a_conflict(owner: int) -> None:
-    first = asyncio.create_task(once("key", owner, PRINT, making("one", 0.3)))
-    await asyncio.sleep(0.1)
+    is_running, may_end = asyncio.Event(), asyncio.Event()
+
+    async def act() -> Answer:
+        is_running.set()
+        await may_end.wait()
+        return await making("one")()
+
+    first = asyncio.create_task(once("key", owner, PRINT, act))
+    await is_running.wait()
     with pytest.raises(idempotency.IdempotencyKeyInUse) as caught:
         await once("key", owner, PRINT, making("two"))
+    may_end.set()
     assert (caught.value.status, caught.value.code) == (409, "idempotency_key_in_use")
     assert await first == Answer(201, BODY)
 

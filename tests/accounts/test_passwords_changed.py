@@ -1,7 +1,6 @@
 """Passwords: changed by who knows the present one, set anew by who reads the mail."""
 
 import asyncio
-import statistics
 import time
 from typing import Any
 
@@ -184,7 +183,8 @@ async def test_asking_takes_as_long_for_an_unknown_address(lina: Profile):
         known.append(await seconds(EMAIL))
         unknown.append(await seconds("nobody@example.com"))
     assert min(known + unknown) >= pace.STEADY_SECONDS * 0.95
-    assert abs(statistics.median(known) - statistics.median(unknown)) < pace.STEADY_SECONDS / 5
+    # Of each the quickest: a machine with more to do makes some longer, and none shorter.
+    assert abs(min(known) - min(unknown)) < pace.STEADY_SECONDS / 5
 
 
 @pytest.mark.parametrize(

@@ -105,11 +105,12 @@ async def test_signing_out_twice_is_a_401(client: httpx.AsyncClient, started: To
 
 async def test_a_session_ended_by_another_process_ends_here_within_a_second(started: TokensOut) -> None:
     assert await check(started) == 200
-    begun = time.monotonic()
     await execute("UPDATE user_session SET revoked_at = now()")
+    begun = asked = time.monotonic()
     while await check(started) == 200:
-        assert time.monotonic() - begun <= 1
+        assert asked - begun <= 1
         await asyncio.sleep(0.02)
+        asked = time.monotonic()
 
 
 async def test_a_stale_copy_asks_the_database(started: TokensOut, monkeypatch: pytest.MonkeyPatch) -> None:

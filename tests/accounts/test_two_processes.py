@@ -63,9 +63,11 @@ async def test_a_token_revoked_in_one_is_dead_in_the_other_within_a_second(
         began = time.monotonic()
         assert ended.status_code == 204
         assert (await here.get("/auth/check/")).status_code == 401
+        asked = began
         while (await there.get("/auth/check/")).status_code == 200:
-            assert time.monotonic() - began <= 1
+            assert asked - began <= 1
             await asyncio.sleep(0.02)
+            asked = time.monotonic()
     print(f"dead in the other process after {time.monotonic() - began:.2f} s")
 
 
@@ -75,9 +77,11 @@ async def test_a_reused_refresh_token_ends_its_session_in_the_other_within_a_sec
         answers = [await here.post("/auth/jwt/refresh/", json={"refresh": started.refresh}) for _ in range(2)]
         began = time.monotonic()
         assert [answer.status_code for answer in answers] == [200, 401]
+        asked = began
         while (await there.get("/auth/check/")).status_code == 200:
-            assert time.monotonic() - began <= 1
+            assert asked - began <= 1
             await asyncio.sleep(0.02)
+            asked = time.monotonic()
 
 
 async def test_of_twenty_clients_of_both_exactly_one_gets_new_tokens(database: None, ports: list[int]):

@@ -240,16 +240,19 @@ async def test_sales_restocks_checks_and_deletions_side_by_side_do_not_deadlock(
 async def test_times_of_a_notification_follow_each_other_whoever_began_first(staff: httpx.AsyncClient):
     """A transaction that waited for the lock began before the one that raised what it resolves."""
     mug = await make_product(staff, "MUG", inventory_quantity=5)
+    has_begun, is_low = asyncio.Event(), asyncio.Event()
 
     async def restock() -> None:
         async with transaction():
             await fetch("SELECT 1")
-            await asyncio.sleep(0.3)
+            has_begun.set()
+            await is_low.wait()
             await move_stock([Move(mug["id"], 5)], reason=Reason.PURCHASE)
 
     waiting = asyncio.create_task(restock())
-    await asyncio.sleep(0.1)
+    await has_begun.wait()
     await move(mug, -1)
+    is_low.set()
     await waiting
     assert await fetch_value("SELECT resolved_at > created_at FROM low_stock_notification")
 

@@ -66,7 +66,8 @@ async def test_a_redis_that_hangs_costs_one_request_a_short_wait(
         assert crowd.count(0) == 2
         began = time.monotonic()
         assert await admitted(20, "later") == 0
-        assert time.monotonic() - began < 0.2
+        # Twenty short waits would be four seconds.
+        assert time.monotonic() - began < 1
     finally:
         os.kill(valkey.pid, signal.SIGCONT)
     await ours.close()

@@ -181,10 +181,11 @@ async def test_an_end_that_comes_too_late_does_not_count(bell: Bell):
 
 
 async def test_the_lease_is_kept_while_the_work_goes_on(bell: Bell, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(runs, "LEASE_SECONDS", 0.4)
+    monkeypatch.setattr(runs, "LEASE_SECONDS", 1)
     bell.may_end.clear()
     working = asyncio.create_task(run_schedule(run_id=await ask_for_run()))
-    await asyncio.sleep(1.2)
+    await bell.is_begun.wait()
+    await asyncio.sleep(1.5)
     assert await fetch(runs.WAITING) == []
     bell.may_end.set()
     await working

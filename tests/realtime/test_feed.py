@@ -17,9 +17,10 @@ LONGEST_STATEMENT_SECONDS = 60
 
 
 async def test_a_change_is_told_with_its_old_and_new_value(staff: httpx.AsyncClient):
-    product = await make_product(staff, "L-1", name="Lamp", price="19.99")
-    await relay()
     async with connect(**authorization(staff)) as socket:
+        product = await make_product(staff, "L-1", name="Lamp", price="19.99")
+        await relay()
+        await socket.event()
         await staff.patch(f"/api/products/{product['id']}/", json={"price": "24.99"})
         await relay()
         told = await socket.event()
@@ -41,10 +42,11 @@ async def test_a_product_is_told_when_it_is_created_and_when_it_is_deleted(admin
 
 
 async def test_changes_of_many_products_at_once_are_told_in_one_line(admin: httpx.AsyncClient):
-    await make_product(admin, "L-1")
-    await make_product(admin, "L-2")
-    await relay()
     async with connect(**authorization(admin)) as socket:
+        await make_product(admin, "L-1")
+        await make_product(admin, "L-2")
+        await relay()
+        assert [(await socket.event())["action"] for _ in range(2)] == ["created", "created"]
         await admin.request("DELETE", "/api/products/bulk-delete/", json={"all": True, "confirm": "DELETE"})
         await relay()
         told = await socket.event()

@@ -250,9 +250,10 @@ async def test_a_nul_is_left_out(client: httpx.AsyncClient, monkeypatch: pytest.
 
 async def test_the_watch_rings_for_what_is_due(client: httpx.AsyncClient, verb: Verb):
     await send(client, TOPIC, {"id": 5})
-    before = await QUEUES["default"].count("queued")
+    # What was rung for in this second before would be the same ring.
+    await QUEUES["default"].redis.flushdb()
     assert await jobs.Watch().look()
-    assert await QUEUES["default"].count("queued") > before
+    assert await QUEUES["default"].count("queued") == 1
     await settle()
 
 
