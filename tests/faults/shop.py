@@ -6,7 +6,7 @@ seconds, as Shopify's is, and only the moment of the telling tells those apart.
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import NamedTuple
@@ -32,10 +32,12 @@ class Event(NamedTuple):
 
 class Shop:
     """`products`, `levels` ({(item, location): available}) and `orders` are what is so in the shop now; `buried` are
-    the items that it no longer has."""
+    the items that it no longer has. `imported` are SKUs that products here had before: until one of those stands for
+    a variant nobody takes its SKU from it, and so these are not passed on."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, imported: Collection[str] = ()) -> None:
         self.rng = rng
+        self.kept = {None, *imported}
         self.now = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
         self.products: dict[int, Product] = {}
         self.levels: dict[tuple[int, int], int] = {}
@@ -161,7 +163,7 @@ class Shop:
 
     def _pass_skus_on(self) -> None:
         """In a ring of products, one after the other: for a while two have the same."""
-        products = [product for product in self.products.values() if product.variants[0].sku is not None]
+        products = [product for product in self.products.values() if product.variants[0].sku not in self.kept]
         ring = self.rng.sample(products, min(len(products), self.rng.choice((2, 2, 3, 4))))
         skus = [product.variants[0].sku for product in ring]
         for product, sku in zip(ring, skus[1:] + skus[:1], strict=True):

@@ -13,10 +13,10 @@ from tests.faults.shop_things import Product, Variant
 from tests.inventory import laws
 
 UNSETTLED = "SELECT count(*) FROM inbound_webhook WHERE state = 'pending'"
-# Still hoped for: what waits for a thing that is here.
+# Still hoped for: what waits for a thing that is here, for a SKU, or for nothing that has a name.
 HOPED_FOR = """
     SELECT count(*) FROM inbound_webhook w WHERE state = 'parked' AND (
-        awaits IS NULL
+        awaits IS NULL OR reason = 'sku_taken'
         OR awaits IN (SELECT 'item:' || shopify_inventory_item_id FROM product)
         OR awaits IN (SELECT 'order:' || shopify_order_id FROM sales_order))
 """

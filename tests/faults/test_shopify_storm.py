@@ -49,7 +49,7 @@ async def run(directory: Path, plan: Plan) -> None:
         port = free_port()
         await asyncio.to_thread(house.start_web, port)
         await import_catalogue(house)
-        shop = Shop(rng)
+        shop = Shop(rng, imported=[f"SHOP-{number}" for number in range(KNOWN_BEFORE)])
         calls = make_calls(rng, shop.live(plan.events), jitter=plan.jitter)
         sender = Sender(f"http://127.0.0.1:{port}/api/shopify-webhook/", rng)
         await sender.send(calls)
