@@ -21,6 +21,11 @@ from piccolo_conf import fetch
 
 SHOWN = 50
 READERS: Readers = {"since": read_moment, "until": read_moment, "ids": read_ids}
+FATES = """
+    SELECT CASE WHEN state <> 'pending' THEN state WHEN {tries} > 0 THEN 'still tried' ELSE 'waiting' END AS fate,
+        count(*) AS number
+    FROM {table} WHERE id = ANY($1::bigint[]) GROUP BY fate ORDER BY number DESC, fate
+"""
 # Of each field that is a list: its values and what people read, first the one that narrows nothing.
 Options: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
 
@@ -47,7 +52,7 @@ class Repeat(msgspec.Struct, Generic[S], frozen=True):
 
     `labels` names every field of the form, `wanted` holds what is chosen by them. `repeat` takes the number that was
     looked at, and raises `differs` when there are others by now; `ring` wakes who does the work. `table` is where the
-    rows stand, and `fates` counts those with the ids $1 by `fate`.
+    rows stand, and `tries` its column of how often each was tried since.
     """
 
     path: str
@@ -62,7 +67,7 @@ class Repeat(msgspec.Struct, Generic[S], frozen=True):
     differs: type[Conflict]
     ring: Callable[[], Awaitable[bool]]
     table: str
-    fates: str
+    tries: str
     readers: Readers
 
     async def show(self, request: Request) -> Response:
@@ -117,7 +122,8 @@ class Repeat(msgspec.Struct, Generic[S], frozen=True):
             ids = read_ids(asked.get("shown", ""))[:SHOWN]
         except ValueError:
             ids = []
-        fates = {row["fate"]: row["number"] for row in await fetch(self.fates, ids)}
+        statement = FATES.format(table=self.table, tries=self.tries)
+        fates = {row["fate"]: row["number"] for row in await fetch(statement, ids)}
         return Done(number, ids, fates)
 
 

@@ -11,11 +11,6 @@ from domains.shopify.reprocessing import MOST_AT_ONCE, CountDiffers, Wanted
 from domains.shopify.tables import InboundState
 
 STATES = (InboundState.FAILED, InboundState.PARKED)
-FATES = """
-    SELECT CASE WHEN state <> 'pending' THEN state WHEN attempts > 0 THEN 'still tried' ELSE 'waiting' END AS fate,
-        count(*) AS number
-    FROM inbound_webhook WHERE id = ANY($1::bigint[]) GROUP BY fate ORDER BY number DESC, fate
-"""
 
 
 async def _find_options() -> Options:
@@ -50,6 +45,6 @@ PAGE = Repeat(
     differs=CountDiffers,
     ring=process_inbox.later,
     table="inbound_webhook",
-    fates=FATES,
+    tries="attempts",
     readers=READERS,
 )

@@ -10,11 +10,6 @@ from piccolo_conf import fetch
 
 LONGEST_URL = 70
 ENDPOINTS = "SELECT id, url, is_enabled FROM webhook_endpoint ORDER BY id"
-FATES = """
-    SELECT CASE WHEN state <> 'pending' THEN state WHEN step > 0 THEN 'still tried' ELSE 'waiting' END AS fate,
-        count(*) AS number
-    FROM webhook_delivery WHERE id = ANY($1::bigint[]) GROUP BY fate ORDER BY number DESC, fate
-"""
 
 
 async def _find_options() -> Options:
@@ -48,6 +43,6 @@ PAGE = Repeat(
     differs=CountDiffers,
     ring=deliver_due.later,
     table="webhook_delivery",
-    fates=FATES,
+    tries="step",
     readers={**READERS, "endpoint": read_number_or_text},
 )

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 from asyncpg.connection import LoggedQuery
 
-from piccolo_conf import DB, connected
+from piccolo_conf import DB, connected, fetch
 
 # asyncpg asks about types that it has not met on a connection, without its compiler: how often is up to the pool.
 INTROSPECTION = ("typeinfo_tree", "'jit'")
@@ -34,3 +34,8 @@ async def statements() -> AsyncIterator[list[str]]:
         yield asked
     finally:
         _mine.reset(token)
+
+
+async def someone_waits() -> bool:
+    """For a lock that another transaction holds."""
+    return bool(await fetch("SELECT FROM pg_locks WHERE NOT granted"))

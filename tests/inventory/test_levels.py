@@ -14,6 +14,7 @@ from piccolo_conf import DB, execute, fetch, fetch_value
 from tests.catalog.making import make_product
 from tests.faults.harness import until
 from tests.inventory.shelves import STOCK, adjust, default_location, levels_of, make_location
+from tests.statements import someone_waits
 
 Row = tuple[str, str, int]
 
@@ -145,10 +146,6 @@ async def test_deleted_products_are_there_as_long_as_they_were(
     assert await rows(staff, as_of=after) == await rows(staff)
     named = (await staff.get(STOCK, params={"as_of": before, "product": gone["id"]})).json()["results"]
     assert {row["name"] for row in named} == {"Product B"}
-
-
-async def someone_waits() -> bool:
-    return bool(await fetch("SELECT FROM pg_locks WHERE NOT granted"))
 
 
 async def test_a_product_is_there_as_long_as_its_deletion_waits(

@@ -12,6 +12,7 @@ from piccolo_conf import execute, fetch_value, transaction
 from tests.faults.harness import until
 from tests.shopify.making import row_of, settle
 from tests.shopify.stocking import ITEM, bury, make_linked, minute, product, said, tell_item
+from tests.statements import someone_waits
 
 ADVANCE = """
     INSERT INTO shopify_version (kind, shopify_id, updated_at, triggered_at) VALUES ('product', $1, $2, $2)
@@ -155,7 +156,3 @@ async def test_a_sku_that_somebody_takes_at_that_moment_is_parked_at_once(client
         telling = asyncio.create_task(tell_item(client, sku="LAMP-BRASS"), context=Context())
         await until(someone_waits, seconds=20)
     assert said(await telling) == ("parked", "sku_taken")
-
-
-async def someone_waits() -> bool:
-    return bool(await fetch_value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
