@@ -90,6 +90,15 @@ async def test_more_events_than_are_remembered_are_told_once(staff: httpx.AsyncC
         await socket.hears_nothing(0.3)
 
 
+async def test_what_is_heard_after_the_last_has_gone_is_not_remembered():
+    alone = following.Following()
+    alone.ear.take([b"1 {}"])
+    assert alone.lines.empty()
+    await alone.subscribe([feed.CHANNEL])
+    alone.ear.take([b"1 {}"])
+    assert alone.lines.get_nowait() == b"1 {}"
+
+
 async def test_the_end_does_not_wait_for_a_cancellation_that_was_swallowed():
     async def swallow() -> None:
         with contextlib.suppress(asyncio.CancelledError):
