@@ -77,12 +77,12 @@ async def test_unknown_keys_are_asked_for_once_a_minute(client: httpx.AsyncClien
 
 
 async def test_a_slow_google_is_given_up(client: httpx.AsyncClient, fake: FakeGoogle, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(google_keys, "DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr(google_keys, "DEADLINE_SECONDS", 0.5)
     fake.hangs = True
     started = time.perf_counter()
-    # All who wait for the keys give up with the first.
-    assert await asyncio.gather(*(try_id(client) for _ in range(5))) == [503] * 5
-    assert time.perf_counter() - started < 1
+    # All who wait for the keys give up with the first: one after the other they would take ten seconds.
+    assert await asyncio.gather(*(try_id(client) for _ in range(20))) == [503] * 20
+    assert time.perf_counter() - started < 5
     answer = await client.post("/auth/google/", json={"access_token": "ya29"})
     assert (answer.status_code, answer.json()["code"]) == (503, "google_unreachable")
     assert int(answer.headers["retry-after"]) > 0

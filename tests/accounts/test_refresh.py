@@ -1,7 +1,6 @@
 """X5: a refresh token works once; a second use ends the session."""
 
 import asyncio
-import time
 from datetime import timedelta
 
 import httpx
@@ -51,14 +50,12 @@ async def test_an_unknown_refresh_token_is_refused(client: httpx.AsyncClient, to
     assert (answer.status_code, answer.json()["code"]) == (401, "bad_refresh_token")
 
 
-async def test_reuse_ends_the_session_within_a_second(client: httpx.AsyncClient, started: TokensOut) -> None:
+async def test_reuse_ends_the_session_at_once(client: httpx.AsyncClient, started: TokensOut) -> None:
     newest = (await refresh(client, started.refresh)).json()
-    begun = time.monotonic()
     assert (await refresh(client, started.refresh)).status_code == 401
     assert await check(client, started.access) == 401
     assert await check(client, newest["access"]) == 401
     assert (await refresh(client, newest["refresh"])).status_code == 401
-    assert time.monotonic() - begun <= 1
 
 
 async def test_reuse_leaves_other_sessions_of_the_user_alone(

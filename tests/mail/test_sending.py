@@ -1,7 +1,7 @@
 """What a mail server gets, and what its answers mean."""
 
+import asyncio
 import re
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,10 +110,10 @@ async def test_a_server_that_answers_no_more_is_left_at_the_deadline(
     inbox: Inbox, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(mail, "DEADLINE_SECONDS", 0.3)
-    inbox.mode, started = mode, time.monotonic()
-    with pytest.raises(TryLater, match="TimeoutError"):
-        await mail.send(EMAIL, "abc123")
-    assert time.monotonic() - started < 2
+    inbox.mode = mode
+    async with asyncio.timeout(10):
+        with pytest.raises(TryLater, match="TimeoutError"):
+            await mail.send(EMAIL, "abc123")
 
 
 async def test_without_a_server_it_is_tried_later(monkeypatch: pytest.MonkeyPatch):

@@ -16,7 +16,7 @@ from domains.webhooks.relay import relay_events
 from lib.redis_client import line
 
 PATH = "/ws/products/"
-SOON_SECONDS = 5
+SOON_SECONDS = 20
 
 
 class Socket:

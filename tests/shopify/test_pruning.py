@@ -49,7 +49,7 @@ async def test_a_webhook_that_a_worker_has_is_left_to_it(database: None, in_smal
     worker = await asyncpg.connect(**DB.config)
     async with worker.transaction():
         await worker.execute("SELECT FROM inbound_webhook WHERE webhook_id = 'parked older' FOR NO KEY UPDATE")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await pruning.forget_old_webhooks()
     await worker.close()
     assert {"parked older", "processed older"} & await kept() == {"parked older"}
