@@ -11,7 +11,7 @@ from domains.catalog.products import SkuTaken, change_product
 from domains.catalog.races import Raced
 from domains.catalog.schemas import ProductPatch
 from domains.shopify import skus, versions
-from domains.shopify.mapping import read_amount, read_sku
+from domains.shopify.mapping import read_cost, read_sku
 from domains.shopify.outcomes import Became, Outcome, Result, failed, ignored, name_item, name_sku, parked, stale
 from domains.shopify.payloads import ItemPayload
 from domains.shopify.tables import InboundReason, InboundState, Kind
@@ -105,7 +105,7 @@ def await_item(item_id: int) -> Outcome:
 
 async def _take(payload: ItemPayload, told: Told, *, is_new: bool) -> Outcome:
     try:
-        cost = read_amount(payload.cost, "cost")
+        cost = read_cost(payload.cost)
     except ValueError as error:
         return failed(str(error))
     return await save_item(payload.id, sku=payload.sku, cost=UNSET if is_new and cost is None else cost, told=told)

@@ -7,7 +7,7 @@ a SKU that cannot be stored refuses its variant: half of it would be a lie.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 from domains.catalog.cleaning import LONGEST_NAME_BYTES, LONGEST_TYPE_BYTES, WEB_ADDRESS, clean_sku
 from domains.shopify.payloads import Amount, ImagePayload, ProductPayload, VariantPayload
 from lib.integers import LARGEST_INTEGER
-from lib.money import LARGEST, parse_money, read_number
+from lib.money import CENT, LARGEST, parse_money, read_number
 
 # Shopify's webhooks tell the first hundred variants of a product.
 MOST_VARIANTS_TOLD = 100
@@ -24,6 +24,7 @@ LONGEST_TEXT, LONGEST_TYPE, LONGEST_GTIN, LONGEST_LINK, LONGEST_OPTION = 255, 75
 NO_OPTION, NO_CHOICE = "Title", "Default Title"
 IS_ACTIVE = {"active": True, "unlisted": True, "draft": False, "archived": False}
 VARIANT_GID = re.compile("gid://shopify/ProductVariant/([0-9]{1,19})")
+FINE_AMOUNT = re.compile(r"[0-9]{1,10}\.[0-9]{1,20}")
 
 
 class ShopVariant(msgspec.Struct, frozen=True):
@@ -163,6 +164,16 @@ def read_amount(told: Amount | UnsetType | None, field: str) -> Decimal | UnsetT
         return parse_money(told) if isinstance(told, str) else read_number(float(told))
     except (ValueError, OverflowError):
         raise ValueError(f"{field}: expected an amount of 0 to {LARGEST} with at most two decimals") from None
+
+
+def read_cost(told: Amount | UnsetType | None) -> Decimal | UnsetType | None:
+    """As above. A piece of a dozen may cost more decimals than money has here."""
+    text = str(told).strip()
+    return read_amount(str(round_cost(Decimal(text))) if FINE_AMOUNT.fullmatch(text) else told, "cost")
+
+
+def round_cost(amount: Decimal) -> Decimal:
+    return amount.quantize(CENT, ROUND_HALF_UP)
 
 
 def _map_quantity(variant: VariantPayload) -> int | UnsetType | None:

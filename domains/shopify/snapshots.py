@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from msgspec import UNSET, UnsetType, structs
 
-from domains.shopify.mapping import ShopProduct, map_product
+from domains.shopify.mapping import ShopProduct, map_product, round_cost
 from domains.shopify.payloads import ImagePayload, OptionPayload, ProductPayload, VariantPayload
 from domains.shopify.queries import ItemNode, Media, VariantNode, id_of
-from lib.money import CENT, LARGEST
+from lib.money import LARGEST
 
 IMAGE = "IMAGE"
 MOST_OPTIONS = 3
@@ -28,7 +28,7 @@ def cost_of(item: ItemNode) -> Decimal | None:
     if item.unit_cost is None:
         return None
     amount = item.unit_cost.amount
-    return amount.quantize(CENT, ROUND_HALF_UP) if is_price(amount) else amount
+    return round_cost(amount) if is_price(amount) else amount
 
 
 def is_price(amount: Decimal) -> bool:

@@ -70,7 +70,16 @@ async def test_a_cost_may_be_a_number(client: httpx.AsyncClient):
     assert str((await product(lamp))["cost_price"]) == "12.50"
 
 
-@pytest.mark.parametrize("cost", ["much", "-1", -1, "NaN", "1e999", 10**12, "3.333", [1], True])
+@pytest.mark.parametrize(
+    ("told", "kept"), [("3.333", "3.33"), (0.125, "0.13"), (" 2.005 ", "2.01"), ("7.0000", "7.00")]
+)
+async def test_a_finer_cost_is_rounded_as_a_comparison_rounds_it(client: httpx.AsyncClient, told: object, kept: str):
+    lamp = await make_linked()
+    await tell_item(client, cost=told)
+    assert str((await product(lamp))["cost_price"]) == kept
+
+
+@pytest.mark.parametrize("cost", ["much", "-1", -1, "NaN", "1e999", 10**12, "3.333e1", "3.", [1], True])
 async def test_a_cost_that_is_none_fails_with_a_sentence(client: httpx.AsyncClient, cost: object):
     lamp = await make_linked()
     row = await tell_item(client, cost=cost)
