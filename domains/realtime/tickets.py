@@ -8,6 +8,7 @@ import secrets
 
 import msgspec
 from cryptography.fernet import InvalidToken
+from redis.asyncio import Redis
 
 from domains.accounts import revocations
 from domains.accounts.schemas import Caller
@@ -68,11 +69,18 @@ def _open(text: str) -> Ticket:
 
 
 async def _is_first_use(number: str) -> bool:
-    key = f"stockroom:feed:ticket:{number}"
+    key, mine = f"stockroom:feed:ticket:{number}", secrets.token_hex(16)
     try:
-        return bool(await line.ask(lambda redis: redis.set(key, "used", nx=True, ex=REMEMBERED_SECONDS)))
+        return await line.ask(lambda redis: _claim(redis, key, mine))
     except RedisAway:
         return True
+
+
+async def _claim(redis: Redis, key: str, mine: str) -> bool:
+    """A question may reach Redis twice, and must not find its own first half to be somebody else."""
+    if await redis.set(key, mine, nx=True, ex=REMEMBERED_SECONDS):
+        return True
+    return bool(await redis.get(key) == mine.encode())
 
 
 def _now() -> int:

@@ -76,7 +76,11 @@ class Deliverer:
         for line in self.lines.values():
             self._begin(line)
         await self._wait()
+        # A step in which something was done is no idleness, however long PostgreSQL takes to write it down.
+        is_busy = bool(self.results) or any(not line.is_empty for line in self.lines.values())
         await self._record()
+        if is_busy:
+            self.busy_at = time.monotonic()
         self.lines = {endpoint: line for endpoint, line in self.lines.items() if not (line.is_gone and line.is_empty)}
 
     def _is_time_to_look(self) -> bool:
@@ -136,8 +140,6 @@ class Deliverer:
 
     async def _record(self) -> None:
         """What ended, in one transaction. While PostgreSQL is away it is kept for the next time: leases last longer."""
-        if any(not line.is_empty for line in self.lines.values()):
-            self.busy_at = time.monotonic()
         if not self.results:
             return
         results, self.results = self.results, []

@@ -21,6 +21,7 @@ from lib.servers.valkey import Valkey
 
 REPOSITORY = Path(__file__).parents[2]
 SECRET = "f" * 40
+_held: list[socket.socket] = []
 
 
 def make_seed() -> random.Random:
@@ -120,9 +121,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Of 127.0.0.1, and ours until this process ends, also while its server is down: the system gives a port that is
+    bound to nobody else, and whoever asks for it by its number, as servers do with SO_REUSEADDR, gets it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    return int(held.getsockname()[1])
 
 
 def wait_for_port(port: int, seconds: float = 60) -> None:

@@ -58,7 +58,7 @@ async def crash_often(directory: Path, points: list[str], lease_seconds: float) 
 
 @pytest.mark.timeout(180)
 async def test_a_worker_may_die_anywhere_between_the_commit_and_the_record(tmp_path: Path) -> None:
-    await crash_often(tmp_path, list(DELIVERY_POINTS), lease_seconds=3)
+    await crash_often(tmp_path, list(DELIVERY_POINTS), lease_seconds=8)
 
 
 @pytest.mark.faults

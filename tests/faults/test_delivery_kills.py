@@ -74,7 +74,7 @@ async def run(directory: Path, plan: Plan) -> None:
 
 @pytest.mark.timeout(180)
 async def test_whoever_is_killed_every_delivery_comes(tmp_path: Path) -> None:
-    await run(tmp_path, Plan(workers=2, events=600, seconds=4, kill_seconds=1, lease_seconds=3, patience=45))
+    await run(tmp_path, Plan(workers=2, events=600, seconds=4, kill_seconds=1, lease_seconds=10, patience=60))
 
 
 @pytest.mark.faults

@@ -1,6 +1,7 @@
 """R1 and R2: workers killed with -9 in the middle of an import, also the one that recovers."""
 
 import random
+import signal
 from pathlib import Path
 from uuid import UUID
 
@@ -44,6 +45,8 @@ async def interrupt(house: House, import_id: UUID, rng: random.Random, kills: in
     worker = house.start_worker()
     for number, point in enumerate(points, start=1):
         await until(lambda at=point: _is_past(house, import_id, at), 120)
+        # It goes no further while nobody looks: only a chunk that PostgreSQL has got may still be committed.
+        worker.send_signal(signal.SIGSTOP)
         before = await _cursor(house, import_id)
         kill(worker)
         assert await _cursor(house, import_id) - before <= 10_000

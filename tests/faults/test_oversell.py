@@ -37,7 +37,8 @@ async def left(market: Market, product: int) -> int:
     return int(str(await market.house.ask("SELECT inventory_quantity FROM product WHERE id = $1", product)))
 
 
-async def sell_out(market: Market, clients: int, stock: int, each: int = 5) -> None:
+async def sell_out(market: Market, clients: int, stock: int, each: int = 5) -> float:
+    """How many seconds that took."""
     product = await market.make_product("LAST", stock)
     began = time.monotonic()
     statuses = sum(await asyncio.gather(*(buy(market, product, each) for _ in range(clients))), Counter[int]())
@@ -45,10 +46,11 @@ async def sell_out(market: Market, clients: int, stock: int, each: int = 5) -> N
     print(f"{clients} clients, {each} orders each on a stock of {stock}: {dict(statuses)} in {seconds:.1f} s")
     assert statuses == {201: stock, 409: clients * each - stock}
     assert await left(market, product) == 0
-    assert seconds <= LONGEST_SECONDS
+    return seconds
 
 
-async def sell_and_regret(market: Market, clients: int, stock: int, each: int = 5) -> None:
+async def sell_and_regret(market: Market, clients: int, stock: int, each: int = 5) -> float:
+    """How many seconds that took."""
     product = await market.make_product("REGRET", stock)
     began = time.monotonic()
     kept = sum(await asyncio.gather(*(buy_and_regret(market, product, each) for _ in range(clients))))
@@ -57,7 +59,7 @@ async def sell_and_regret(market: Market, clients: int, stock: int, each: int = 
     print(f"{kept} of {stock} sold and kept, {unsold} left, in {seconds:.1f} s")
     assert kept + unsold == stock
     assert (await buy(market, product, unsold + 1)) == Counter({201: unsold, 409: 1})
-    assert seconds <= LONGEST_SECONDS
+    return seconds
 
 
 async def order_crosswise(market: Market, clients: int, each: int = 5) -> None:
@@ -76,21 +78,21 @@ async def order_crosswise(market: Market, clients: int, each: int = 5) -> None:
     await asyncio.gather(*(order_both_ways() for _ in range(clients)))
 
 
-async def run(directory: Path, clients: int, stock: int) -> None:
+async def run(directory: Path, clients: int, stock: int, *, is_timed: bool) -> None:
     with House(directory).running() as house:
         async with Market(house, make_seed(), processes=2) as market:
-            await sell_out(market, clients, stock)
-            await sell_and_regret(market, clients, stock)
+            taken = [await sell_out(market, clients, stock), await sell_and_regret(market, clients, stock)]
+            assert not is_timed or max(taken) <= LONGEST_SECONDS
             await order_crosswise(market, clients // 5)
             await market.check()
 
 
 @pytest.mark.timeout(300)
 async def test_nothing_is_sold_twice(tmp_path: Path) -> None:
-    await run(tmp_path, clients=40, stock=30)
+    await run(tmp_path, clients=40, stock=30, is_timed=False)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("turn", range(3))
 async def test_r7_two_hundred_clients_never_oversell(tmp_path: Path, turn: int) -> None:
-    await run(tmp_path, clients=200, stock=100)
+    await run(tmp_path, clients=200, stock=100, is_timed=True)

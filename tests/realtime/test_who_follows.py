@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from domains.accounts import cookies
 from domains.accounts.tables import Role
@@ -92,8 +93,10 @@ async def test_a_ticket_opens_one_connection(staff: httpx.AsyncClient):
 async def test_a_ticket_counts_for_thirty_seconds(
     staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, seconds: int, status: str
 ):
+    now = clock.now()
+    monkeypatch.setattr(tickets.clock, "now", lambda: now)
     ticket = await ticket_of(staff)
-    later = clock.now() + timedelta(seconds=seconds)
+    later = now + timedelta(seconds=seconds)
     monkeypatch.setattr(tickets.clock, "now", lambda: later)
     assert await follows(ticket) == status
 
@@ -124,6 +127,20 @@ async def test_without_redis_a_ticket_still_opens_a_connection(
     ticket = await ticket_of(staff)
     monkeypatch.setattr(line, "ask", refuse)
     assert await follows(ticket) == "accepted"
+
+
+async def test_a_ticket_counts_as_unused_for_a_question_that_reaches_redis_twice(
+    staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    real = line.ask
+
+    async def ask_twice(question: Callable[[Redis], Awaitable[object]]) -> object:
+        await real(question)
+        return await real(question)
+
+    ticket = await ticket_of(staff)
+    monkeypatch.setattr(line, "ask", ask_twice)
+    assert [await follows(ticket) for _ in range(2)] == ["accepted", "refused"]
 
 
 async def test_tickets_are_for_staff_who_are_signed_in(

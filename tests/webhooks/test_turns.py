@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from domains.webhooks import deliverer, health, recovery
 from domains.webhooks import deliveries as rows
 from domains.webhooks.deliverer import Deliverer
 from domains.webhooks.holding import LOCK_CLASS, holding
+from domains.webhooks.jobs import deliver_due, stop_delivering
 from domains.webhooks.pruning import forget_old_deliveries
 from domains.webhooks.tables import DisabledReason
 from lib import clock
@@ -23,7 +24,11 @@ from tests.lib.loopback import Loopback, reply, serving
 from tests.webhooks.conftest import FrozenClock
 from tests.webhooks.making import attempts, deliver, deliveries, endpoint_row, make_endpoint, record, relay
 
-KILL_HOLDERS = f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = {LOCK_CLASS}"
+# Nothing here takes a second.
+HANGS_SECONDS = 30
+KILL_HOLDERS = (
+    f"SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND classid = {LOCK_CLASS}"
+)
 
 
 async def take_a_turn() -> None:
@@ -32,12 +37,12 @@ async def take_a_turn() -> None:
 
 
 async def test_what_was_sent_is_recorded_although_the_connection_with_the_locks_is_lost(
-    database: None, lane: None, receiver: Loopback, monkeypatch: pytest.MonkeyPatch
+    database: None, receiver: Loopback
 ):
-    monkeypatch.setattr(deliverer, "TURN_SECONDS", 0.5)
+    is_lost = asyncio.Event()
 
     async def answer_late(_server: Loopback, _request: bytes, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(1)
+        await is_lost.wait()
         writer.write(reply())
 
     async with serving(answer_late) as server:
@@ -46,9 +51,11 @@ async def test_what_was_sent_is_recorded_although_the_connection_with_the_locks_
         for topic in ("order.placed", "order.shipped", "order.delivered", "order.cancelled"):
             await record(topic)
         await relay()
-        turn = asyncio.create_task(take_a_turn())
-        await until(lambda: came(server, 4), 5)
+        turn = asyncio.create_task(deliver_due())
+        await until(lambda: came(server, 4), HANGS_SECONDS)
         await execute(KILL_HOLDERS)
+        stop_delivering()
+        is_lost.set()
         await asyncio.gather(turn, return_exceptions=True)
     assert [row["state"] for row in await deliveries()] == ["delivered"] * 5
 
@@ -86,6 +93,23 @@ async def test_the_rest_of_a_second_is_kept_by_a_turn_that_was_told_to_stop(
     while len(receiver.requests) < 15:
         await take_a_turn()
     assert time.monotonic() - began >= 2
+
+
+async def test_a_turn_goes_on_however_long_postgresql_takes_to_record(
+    database: None, receiver: Loopback, monkeypatch: pytest.MonkeyPatch
+):
+    real = rows.finish
+
+    async def finish_slowly(results: Sequence[rows.Result]) -> None:
+        await asyncio.sleep(2 * deliverer.IDLE_SECONDS)
+        await real(results)
+
+    monkeypatch.setattr(rows, "finish", finish_slowly)
+    await make_endpoint(receiver.url)
+    for _ in range(6):
+        await record()
+    await deliver()
+    assert [row["state"] for row in await deliveries()] == ["delivered"] * 6
 
 
 async def test_switched_off_and_on_under_a_claim_a_delivery_keeps_its_place_in_the_schedule(database: None):
@@ -135,7 +159,8 @@ async def test_behind_a_410_nothing_more_is_sent_and_what_waited_is_paused(datab
 async def test_a_success_behind_a_failure_in_the_same_turn_clears_it(database: None, lane: None):
     async def answer(server: Loopback, _request: bytes, writer: asyncio.StreamWriter) -> None:
         is_first = len(server.requests) == 1
-        await asyncio.sleep(0 if is_first else 0.3)
+        if not is_first:
+            await until(is_one_recorded, HANGS_SECONDS)
         writer.write(reply("500 No") if is_first else reply())
 
     async with serving(answer) as server:
@@ -145,6 +170,10 @@ async def test_a_success_behind_a_failure_in_the_same_turn_clears_it(database: N
         await deliver()
     assert [row["status_code"] for row in await attempts()] == [500, 200]
     assert (await endpoint_row(endpoint))["failing_since"] is None
+
+
+async def is_one_recorded() -> bool:
+    return len(await attempts()) == 1
 
 
 async def test_an_endpoint_that_refuses_some_and_takes_others_brings_a_letter_a_day_at_most(
