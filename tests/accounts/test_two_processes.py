@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -18,6 +19,15 @@ from tests.faults.harness import free_port, wait_for_port
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
+# Patient with a Redis that a busy machine makes wait, and counting apart from other servers of this run.
+WEB = """
+import sys
+import uvicorn
+from lib import redis_client, sliding_windows
+redis_client.LONGEST_ANSWER_SECONDS = 5
+sliding_windows.PREFIX = sys.argv[2]
+uvicorn.run("app:app", port=int(sys.argv[1]), proxy_headers=False, log_level="warning")
+"""
 
 # Together on one worker: they share the processes.
 pytestmark = pytest.mark.xdist_group("two processes")
@@ -25,9 +35,9 @@ pytestmark = pytest.mark.xdist_group("two processes")
 
 @pytest.fixture(scope="module")
 async def ports(running_app: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[int]]:
-    ports = [free_port(), free_port()]
+    ports, windows = [free_port(), free_port()], f"test:{uuid4().hex}:"
     with (tmp_path_factory.mktemp("webs") / "processes.log").open("wb") as log:
-        processes = [await start_web(port, log.fileno()) for port in ports]
+        processes = [await start_web(port, windows, log.fileno()) for port in ports]
     try:
         for port in ports:
             await asyncio.to_thread(wait_for_port, port, 60)
@@ -39,17 +49,26 @@ async def ports(running_app: None, tmp_path_factory: pytest.TempPathFactory) -> 
             await process.wait()
 
 
-async def start_web(port: int, log: int) -> asyncio.subprocess.Process:
-    command = ["-m", "uvicorn", "app:app", "--port", str(port), "--no-proxy-headers", "--log-level", "warning"]
+async def start_web(port: int, windows: str, log: int) -> asyncio.subprocess.Process:
     environment = os.environ | {"ALLOWED_HOSTS": "127.0.0.1"}
     return await asyncio.create_subprocess_exec(
-        sys.executable, *command, cwd=ROOT, env=environment, stdout=log, stderr=log
+        sys.executable, "-c", WEB, str(port), windows, cwd=ROOT, env=environment, stdout=log, stderr=log
     )
 
 
 def client_of(port: int, access: str = "") -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {access}"} if access else {}
     return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers)
+
+
+async def is_dead_within_a_second(client: httpx.AsyncClient) -> bool:
+    began = asked = time.monotonic()
+    while asked - began <= 1:
+        if (await client.get("/auth/check/")).status_code == 401:
+            return True
+        await asyncio.sleep(0.02)
+        asked = time.monotonic()
+    return (await client.get("/auth/check/")).status_code == 401
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
@@ -60,28 +79,17 @@ async def test_a_token_revoked_in_one_is_dead_in_the_other_within_a_second(
     async with client_of(ports[0], started.access) as here, client_of(ports[1], started.access) as there:
         assert [(await client.get("/auth/check/")).status_code for client in (here, there)] == [200, 200]
         ended = await here.post("/auth/logout/", json={"everywhere": everywhere})
-        began = time.monotonic()
         assert ended.status_code == 204
         assert (await here.get("/auth/check/")).status_code == 401
-        asked = began
-        while (await there.get("/auth/check/")).status_code == 200:
-            assert asked - began <= 1
-            await asyncio.sleep(0.02)
-            asked = time.monotonic()
-    print(f"dead in the other process after {time.monotonic() - began:.2f} s")
+        assert await is_dead_within_a_second(there)
 
 
 async def test_a_reused_refresh_token_ends_its_session_in_the_other_within_a_second(database: None, ports: list[int]):
     started = await sessions.start_session(await make_user(Role.STAFF, "stan"))
     async with client_of(ports[0]) as here, client_of(ports[1], started.access) as there:
         answers = [await here.post("/auth/jwt/refresh/", json={"refresh": started.refresh}) for _ in range(2)]
-        began = time.monotonic()
         assert [answer.status_code for answer in answers] == [200, 401]
-        asked = began
-        while (await there.get("/auth/check/")).status_code == 200:
-            assert asked - began <= 1
-            await asyncio.sleep(0.02)
-            asked = time.monotonic()
+        assert await is_dead_within_a_second(there)
 
 
 async def test_of_twenty_clients_of_both_exactly_one_gets_new_tokens(database: None, ports: list[int]):
