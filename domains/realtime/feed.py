@@ -64,8 +64,10 @@ def write_line(event_id: int, message: Message) -> Line:
 
 
 def read_line(line: Line) -> tuple[int, str]:
-    """The event's id, or NO_EVENT, and the message as JSON."""
+    """The event's id, or NO_EVENT, and the message as JSON. Raises ValueError."""
     event_id, _, message = line.partition(b" ")
+    if not message:
+        raise ValueError("A line without a message.")
     return int(event_id), message.decode()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -130,18 +131,14 @@ async def publish(text: str) -> None:
     await line.ask(lambda redis: redis.publish(feed.CHANNEL, told))
 
 
-async def heard(socket: Socket, seconds: float = SOON_SECONDS) -> bool:
-    """Whether what is said again and again is heard in that time."""
+async def heard(socket: Socket) -> bool:
+    """Whether what is said again and again from now on is heard in time."""
+    said = secrets.token_hex(8)
     began = time.monotonic()
-    while time.monotonic() - began < seconds:
-        await publish("again")
-        if not socket.outgoing.empty() and (await socket.message(lambda _: True))["message"] == "again":
-            return True
+    while time.monotonic() - began < SOON_SECONDS:
+        await publish(said)
+        while not socket.outgoing.empty():
+            if (await socket.message(lambda _: True))["message"] == said:
+                return True
         await asyncio.sleep(0.05)
     return False
-
-
-async def drain(socket: Socket) -> None:
-    await asyncio.sleep(0.1)
-    while not socket.outgoing.empty():
-        socket.outgoing.get_nowait()
