@@ -63,7 +63,7 @@ class Line:
         async with self.gate:
             self._refuse_while_away()
             try:
-                answer = await _in_time(question(self.client))
+                answer = await in_time(question(self.client), LONGEST_ANSWER_SECONDS)
             except (RedisError, OSError, TimeoutError) as error:
                 self._note_away(error)
                 raise RedisAway from error
@@ -94,10 +94,10 @@ class Line:
         self.ask_again_at = 0.0
 
 
-async def _in_time(answer: Awaitable[T]) -> T:
+async def in_time(answer: Awaitable[T], seconds: float) -> T:
     """Raises TimeoutError. Moments in which this process was not woken in time say nothing about Redis."""
     task = asyncio.ensure_future(answer)
-    moments = round(LONGEST_ANSWER_SECONDS / MOMENT_SECONDS)
+    moments = round(seconds / MOMENT_SECONDS)
     try:
         while not task.done() and moments > 0:
             began = time.monotonic()

@@ -18,7 +18,7 @@ from saq.queue.redis import RedisQueue
 from saq.types import Context
 
 from lib import actor, log
-from lib.redis_client import connect_redis
+from lib.redis_client import connect_redis, in_time
 
 logger = log.get("queues.job")
 P = ParamSpec("P")
@@ -91,8 +91,7 @@ class Job(Generic[P]):
         key = ":".join([self.name, *arguments.values(), str(int(time.time() // self.rings_apart))])
         job = SaqJob(self.name, kwargs=arguments, key=key, timeout=self.timeout, retries=self.retries, ttl=60)
         try:
-            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                await QUEUES[self.queue].enqueue(job)
+            await in_time(QUEUES[self.queue].enqueue(job), LONGEST_WAIT_SECONDS)
         except (RedisError, OSError, TimeoutError) as error:
             self._tell_not_rung(error)
             return False
@@ -120,8 +119,7 @@ class Job(Generic[P]):
     async def is_crowded(self) -> bool:
         """Enough rings wait in its queue: more would only pile up behind a long job."""
         try:
-            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                return await QUEUES[self.queue].count("queued") >= CROWD
+            return await in_time(QUEUES[self.queue].count("queued"), LONGEST_WAIT_SECONDS) >= CROWD
         except (RedisError, OSError, TimeoutError):
             return False
 

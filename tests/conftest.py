@@ -22,13 +22,19 @@ os.environ["SHOPIFY_WEBHOOK_SECRET"] = "hush-for-tests"
 os.environ |= {"DEBUG": "true", "DATA_DIR": str(DATA_DIR), "SECRET_KEY": "s" * 40, "ALLOWED_HOSTS": "testserver"}
 
 import httpx
+import hypothesis
 
 from app import app
 from domains.accounts import sessions
 from domains.accounts.tables import Role
-from lib import cache, redis_client, sliding_windows
+from lib import cache, redis_client, sliding_windows, totals
 from lib.embedded import Urls, embedded
 from piccolo_conf import fetch, fetch_value, migrate, transaction
+from queues import job
+
+# A busy machine takes longer than it allows for an example.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Rows that migrations make and every test expects.
 KEPT_TABLES = {"migration", "location", "schedule"}
@@ -65,6 +71,7 @@ def fresh_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine Redis is not away when it answers late."""
     monkeypatch.setattr(redis_client, "LONGEST_ANSWER_SECONDS", 5)
+    monkeypatch.setattr(job, "LONGEST_WAIT_SECONDS", 5)
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +79,7 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test begins with empty tables, and with nothing that was counted before."""
     monkeypatch.setattr(cache, "PREFIX", f"test:{uuid4().hex}:")
     monkeypatch.setattr(cache, "here", cache.Here())
+    totals.forget()
 
 
 @pytest.fixture
