@@ -22,8 +22,9 @@ READING = ["products:read"]
 
 
 @pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids begin anew in every test, and so does the memory."""
+async def forgetful(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids begin anew in every test, and so does the memory; what was noted of a key before is noted by now."""
+    await asyncio.gather(*api_keys._notes)
     monkeypatch.setattr(api_keys, "memory", api_keys.Memory())
 
 

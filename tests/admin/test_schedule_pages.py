@@ -28,9 +28,9 @@ ROW: dict[str, Any] = {
 async def shop(site: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """Seeded schedules stay as they are; what a test makes goes again."""
     last = await fetch_value("SELECT max(id) FROM schedule")
+    await QUEUES["default"].redis.flushdb()
     yield site
     await execute(f"DELETE FROM schedule WHERE id > {last}")
-    await QUEUES["default"].redis.flushdb()
 
 
 async def make(site: httpx.AsyncClient, **fields: Any) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -10,9 +11,10 @@ import httpx
 import msgspec
 import pytest
 
-from domains.imports import progress, services, work
+from domains.imports import controllers, progress, services, watching, work
 from domains.imports.jobs import ring_waiting, run_import
 from domains.imports.progress import LeaseLost
+from domains.imports.schemas import JobOut
 from lib import clock, files
 from piccolo_conf import execute, fetch_value
 from queues.job import QUEUES
@@ -98,9 +100,19 @@ async def test_an_unknown_job_is_not_found(staff: httpx.AsyncClient) -> None:
 
 
 class TestEvents:
-    async def test_progress_is_told_until_the_end(self, staff: httpx.AsyncClient) -> None:
+    async def test_progress_is_told_until_the_end(
+        self, staff: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         job_id = (await upload(staff, ROWS)).json()["job_id"]
-        answer, _ = await asyncio.gather(staff.get(f"/api/jobs/{job_id}/events"), _run_soon(job_id))
+        is_told = asyncio.Event()
+
+        async def watch(import_id: UUID) -> AsyncIterator[JobOut]:
+            async for job in watching.watch(import_id):
+                yield job
+                is_told.set()
+
+        monkeypatch.setattr(controllers, "watch", watch)
+        answer, _ = await asyncio.gather(staff.get(f"/api/jobs/{job_id}/events"), _run_once(is_told, job_id))
         messages = _messages(answer.text)
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert messages[0][1]["status"] == "pending"
@@ -118,8 +130,8 @@ class TestEvents:
         assert (first.status_code, again.status_code, again.text) == (200, 204, "")
 
 
-async def _run_soon(job_id: str) -> None:
-    await asyncio.sleep(0.6)
+async def _run_once(is_told: asyncio.Event, job_id: str) -> None:
+    await is_told.wait()
     await run_import(import_id=job_id)
 
 

@@ -26,7 +26,7 @@ ROWS = st.lists(
 
 
 @given(rows=ROWS, chunk=st.integers(1, 8), broken_at=st.integers(0, 6))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_an_import_is_its_rows_applied_in_turn(
     staff: httpx.AsyncClient, rows: list[tuple[str, str, str, str]], chunk: int, broken_at: int
 ) -> None:

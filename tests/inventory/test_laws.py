@@ -273,7 +273,6 @@ async def keep_laws(admin: httpx.AsyncClient, examples: int, steps: int, *, rand
         stateful_step_count=steps,
         derandomize=not random,
         print_blob=True,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     await asyncio.to_thread(run_state_machine_as_test, machine, settings=how)

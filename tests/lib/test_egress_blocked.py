@@ -247,7 +247,7 @@ URLS = st.one_of(
 
 
 @given(url=URLS, rules=st.builds(Rules, allow_http=st.booleans(), allow_private=st.just(False)))
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_url_raises_anything_else(url: str, rules: Rules, internet: Internet, listener: Loopback, monkeypatch):
     answering(monkeypatch, *[[PUBLIC]] * 10)
     internet.places[PUBLIC] = listener.port

@@ -13,13 +13,14 @@ from piccolo_conf import execute, fetch, fetch_value
 from queues import runs, schedules
 from queues.job import job
 from queues.schedule_schemas import ScheduleIn, ScheduleOut
+from tests.faults.harness import until
 
 SESSIONS = {"what": "sessions"}
 
 
 async def make_schedule(**fields: Any) -> ScheduleOut:
-    """A clean-up every ten minutes."""
-    given = {"name": "Tidy", "job": "clean_up", "cron": "*/10 * * * *", "arguments": SESSIONS}
+    """A clean-up each New Year: due in the middle of no test, unless `make_due` says so."""
+    given = {"name": "Tidy", "job": "clean_up", "cron": "0 0 1 1 *", "arguments": SESSIONS}
     return await schedules.create_schedule(ScheduleIn(**given | fields))
 
 
@@ -41,6 +42,17 @@ async def states() -> list[str]:
 
 async def detail() -> str:
     return str(await fetch_value("SELECT detail FROM schedule_run ORDER BY id DESC LIMIT 1"))
+
+
+async def lease_is_renewed() -> None:
+    """To long after now, and to later than before."""
+    before = await fetch_value("SELECT lease_until FROM schedule_run")
+    renewed = "SELECT lease_until > $1 AND lease_until > now() + interval '15 seconds' FROM schedule_run"
+
+    async def is_renewed() -> bool:
+        return bool(await fetch_value(renewed, before))
+
+    await until(is_renewed, 15)
 
 
 class Bell:

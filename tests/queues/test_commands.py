@@ -28,7 +28,7 @@ async def command(servers: Urls, *words: str) -> subprocess.CompletedProcess[str
 
 
 async def test_schedules_are_listed_and_switched(servers: Urls):
-    await make_schedule(name="Tidy up")
+    await make_schedule(name="Tidy up", cron="*/10 * * * *")
     listed = await command(servers)
     assert (listed.returncode, listed.stdout) == (0, "on   */10 * * * *    Tidy up  never ran\n")
     told = await command(servers, "Tidy up", "--disable", "--json")

@@ -76,7 +76,7 @@ async def test_mangled_payloads_break_nothing(client: httpx.AsyncClient) -> None
     await execute("INSERT INTO product (sku, name, slug) VALUES ('FOREIGN', 'Foreign', '')")
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(EDITS)
     def run(edits: list[Edit]) -> None:
         asyncio.run_coroutine_threadsafe(check(client, mangle(edits)), loop).result(timeout=60)
