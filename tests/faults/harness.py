@@ -21,6 +21,8 @@ from lib.servers.valkey import Valkey
 
 REPOSITORY = Path(__file__).parents[2]
 SECRET = "f" * 40
+# For what takes a second or two: whoever waits so long waits for ever.
+HANGS_SECONDS = 30
 _held: list[socket.socket] = []
 
 

@@ -19,13 +19,11 @@ from lib.redis_client import line
 from lib.websocket_server import LONGEST_FLUSH_SECONDS
 from queues.up import web_command
 from tests.catalog.making import make_product
-from tests.faults.harness import free_port, until, wait_for_port
+from tests.faults.harness import HANGS_SECONDS, free_port, until, wait_for_port
 from tests.realtime.sockets import PATH, authorization, relay
 
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 1 << 20
-# Nothing here takes two seconds, but to flush.
-HANGS_SECONDS = 30
 
 
 class Web:

@@ -18,12 +18,9 @@ from domains.webhooks.signing import new_secret
 from lib import clock
 from piccolo_conf import execute, fetch_value
 from tests.catalog.making import make_product
-from tests.faults.harness import until
+from tests.faults.harness import HANGS_SECONDS, until
 from tests.lib.loopback import Loopback, reply, saying, serving
 from tests.webhooks.making import attempts, deliver, deliveries, make_endpoint, record, relay
-
-# Nothing here takes a second.
-HANGS_SECONDS = 30
 
 
 def headers_of(request: bytes) -> dict[str, str]:

@@ -12,12 +12,9 @@ from lib import loops
 from lib.redis_client import connect_redis
 from queues import job as queue_job
 from queues.job import QUEUES
-from tests.faults.harness import until
+from tests.faults.harness import HANGS_SECONDS, until
 from tests.lib.loopback import Loopback
 from tests.webhooks.making import deliveries, make_endpoint, record
-
-# Nothing here takes a second.
-HANGS_SECONDS = 30
 
 
 @pytest.fixture

@@ -19,13 +19,11 @@ from domains.webhooks.tables import DisabledReason
 from lib import clock
 from piccolo_conf import execute, fetch, fetch_value, transaction
 from tests.conftest import make_user
-from tests.faults.harness import until
+from tests.faults.harness import HANGS_SECONDS, until
 from tests.lib.loopback import Loopback, reply, serving
 from tests.webhooks.conftest import FrozenClock
 from tests.webhooks.making import attempts, deliver, deliveries, endpoint_row, make_endpoint, record, relay
 
-# Nothing here takes a second.
-HANGS_SECONDS = 30
 KILL_HOLDERS = (
     f"SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND classid = {LOCK_CLASS}"
 )
